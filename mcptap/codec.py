@@ -1,0 +1,123 @@
+"""JSON as it stands on the wire: parsed once and written once, with nothing changed in between.
+
+orjson is the fast way, but it turns integers over 64 bits into floats, normalises how a float is
+written (``1e5`` becomes ``100000.0``) and refuses unpaired surrogates. Where a text holds something
+that orjson would change, the standard library parses it and every number keeps its own spelling.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+import orjson
+
+# What orjson may change: a lone surrogate can only come from a \ud8.. to \udf.. escape; a float has a
+# point or an exponent; an integer of 19 digits or more may not fit into 64 bits; -0 becomes 0. A match
+# inside a string only costs the slower parser.
+_DELICATE: Final = re.compile(rb"\\u[dD][89a-fA-F]|[0-9][.eE][0-9+-]|[0-9]{19}|-0[^.0-9]")
+
+
+class ExactFloat(float):
+    """A float that remembers how it was written."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> ExactFloat:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __reduce__(self) -> tuple[type[ExactFloat], tuple[str]]:
+        return ExactFloat, (self.text,)
+
+
+class ExactInt(int):
+    """An integer that orjson can't write by itself: over 64 bits, or a negative zero."""
+
+    text: str
+
+    def __new__(cls, text: str) -> ExactInt:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __reduce__(self) -> tuple[type[ExactInt], tuple[str]]:
+        return ExactInt, (self.text,)
+
+
+def _parse_float(text: str) -> float:
+    plain = float(text)
+    return plain if orjson.dumps(plain) == text.encode() else ExactFloat(text)
+
+
+def _parse_int(text: str) -> int:
+    return ExactInt(text) if len(text) >= 19 or text == "-0" else int(text)
+
+
+def _refuse_constant(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+_EXACT_DECODER: Final = json.JSONDecoder(
+    parse_float=_parse_float, parse_int=_parse_int, parse_constant=_refuse_constant
+)
+
+
+def loads(text: bytes) -> Any:
+    """Parse one JSON text (UTF-8), keeping every number and string exactly as it was written.
+
+    Raises:
+        ValueError: ``text`` is not JSON or not UTF-8.
+    """
+    if _DELICATE.search(text) is None:
+        return orjson.loads(text)
+    try:
+        return _EXACT_DECODER.decode(text.decode())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _fragment(value: object) -> Any:
+    if isinstance(value, (ExactFloat, ExactInt)):
+        return orjson.Fragment(value.text.encode())
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, dict):
+        return dict(value)
+    if isinstance(value, list):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _spell(value: Any) -> str:
+    """Write ``value`` without orjson, for the texts that it refuses."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(key)}:{_spell(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(_spell, value)) + "]"
+    if isinstance(value, (ExactFloat, ExactInt)):
+        return value.text
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, str):
+        return json.dumps(value)
+    return orjson.dumps(value).decode()
+
+
+def dumps(value: Any) -> bytes:
+    """Write one JSON text (UTF-8, one line, no spaces), every number spelled as `loads` found it.
+
+    Unpaired surrogates are written as escapes, since UTF-8 has no form for them.
+
+    Raises:
+        TypeError: ``value`` holds something that is not JSON.
+    """
+    try:
+        return orjson.dumps(value, default=_fragment, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+    except TypeError:
+        return _spell(value).encode()

@@ -1,0 +1,126 @@
+"""The seam between the front and the backends: one small language for every request.
+
+Recording, telemetry, faults, failover and the era bridge are each written once against it and
+combine, because none of them knows what is on the other side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from mcptap.model import Era, Json
+
+INTERNAL_ERROR = -32603
+
+
+class RpcError(Exception):
+    """A JSON-RPC error as it stands on the wire.
+
+    Args:
+        error: The wire's own ``error`` object, unknown members and all.
+    """
+
+    def __init__(self, error: Json) -> None:
+        super().__init__(str(error.get("message", "")))
+        self.error = error
+
+    @classmethod
+    def of(cls, code: int, message: str, data: Any = None) -> RpcError:
+        """An error of mcptap's own making; ``data`` is left out where it is ``None``."""
+        return cls({"code": code, "message": message} | ({} if data is None else {"data": data}))
+
+
+class Unanswered(RpcError):
+    """The upstream will never answer this request: it went away, or could not be reached.
+
+    The client is told by the error; a recorder keeps the request as ``unanswered``.
+    """
+
+
+class Channel(Protocol):
+    """A way to the client: bound to one request, or to the session where there is none."""
+
+    async def notify(self, method: str, params: Json | None) -> None:
+        """Send a notification to the client. Never raises for a client that went away."""
+
+    async def ask(self, method: str, params: Json | None) -> Json:
+        """Send a request to the client and wait for its answer.
+
+        Raises:
+            RpcError: The client answered with an error, or can't be asked.
+        """
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One client session.
+
+    Attributes:
+        era: The protocol era that the client speaks in it.
+        transport: What the client sees: ``stdio``, ``http``, ``sse`` or ``memory``.
+        client: The client's ``clientInfo``, as it sent it.
+        channel: The way to the client outside any request.
+    """
+
+    era: Era
+    transport: str
+    client: Json | None
+    channel: Channel
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """One request of one client session, on its way to a backend.
+
+    Attributes:
+        headers: The protocol's own headers (``mcp-*``), lower-cased names; never credentials.
+        channel: The way to the client inside this request.
+        sent_at: When a backend sent it upstream (`time.perf_counter`), and
+        answered_at: when the answer was there; ``None`` where there was no upstream.
+        notes: What a backend has to say about its answer, for telemetry: ``hit``, ``repeat``, ``miss``.
+    """
+
+    session: Session
+    method: str
+    params: Json | None
+    channel: Channel
+    headers: Mapping[str, str] = field(default_factory=dict)
+    sent_at: float | None = None
+    answered_at: float | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    async def notify(self, method: str, params: Json | None) -> None:
+        """Send a notification to the client inside this request (see `Channel.notify`)."""
+        await self.channel.notify(method, params)
+
+    async def ask(self, method: str, params: Json | None) -> Json:
+        """Ask the client inside this request (see `Channel.ask`)."""
+        return await self.channel.ask(method, params)
+
+
+class BackendSession(Protocol):
+    """One client session's way to the answers."""
+
+    async def request(self, exchange: Exchange) -> Json:
+        """Answer one request with the raw result.
+
+        Raises:
+            RpcError: The raw JSON-RPC error.
+        """
+
+    async def notify(self, method: str, params: Json | None) -> None:
+        """Take a notification from the client."""
+
+
+class Backend(Protocol):
+    """Whatever answers raw requests: the real server, a cassette, or a wrapper around either."""
+
+    def session(self, session: Session) -> AbstractAsyncContextManager[BackendSession]:
+        """Open the backend's side of a client session; leaving the context closes it.
+
+        Raises:
+            UpstreamError: The real server can't be reached.
+        """
