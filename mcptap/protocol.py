@@ -92,5 +92,7 @@ def target_of(method: str, params: Json | None) -> str | None:
 
 def client_of(method: str, params: Json | None) -> Json | None:
     """The client's name and version as it gave them: in ``initialize``, or with every modern request."""
-    info = (params or {}).get("clientInfo") if method == "initialize" else meta_of(params).get(CLIENT_INFO_META)
+    info = (
+        (params or {}).get("clientInfo") if method == "initialize" else meta_of(params).get(CLIENT_INFO_META)
+    )
     return info if isinstance(info, Mapping) else None

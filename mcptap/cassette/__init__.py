@@ -1,1 +1,1 @@
-""""""
+"""The cassette on disk: its lines, its writer, its reader and its index."""

@@ -1,1 +1,1 @@
-""""""
+"""The proxy itself: FastMCP's front, the hop, and the backends that it asks."""

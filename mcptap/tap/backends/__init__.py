@@ -1,1 +1,1 @@
-""""""
+"""The backends: the real server, and a recording of it."""
