@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import orjson
 
@@ -18,6 +18,8 @@ import orjson
 # inside a string only costs the slower parser.
 _DELICATE: Final = re.compile(rb"\\u[dD][89a-fA-F]|[0-9][.eE][0-9+-]|[0-9]{19}|-0[^.0-9]")
 
+_MAY_NOT_FIT: Final = 19
+
 
 class ExactFloat(float):
     """A float that remembers how it was written."""
@@ -25,7 +27,8 @@ class ExactFloat(float):
     __slots__ = ("text",)
     text: str
 
-    def __new__(cls, text: str) -> ExactFloat:
+    def __new__(cls, text: str) -> Self:
+        """Parse ``text`` and keep it."""
         number = super().__new__(cls, text)
         number.text = text
         return number
@@ -39,7 +42,8 @@ class ExactInt(int):
 
     text: str
 
-    def __new__(cls, text: str) -> ExactInt:
+    def __new__(cls, text: str) -> Self:
+        """Parse ``text`` and keep it."""
         number = super().__new__(cls, text)
         number.text = text
         return number
@@ -54,7 +58,7 @@ def _parse_float(text: str) -> float:
 
 
 def _parse_int(text: str) -> int:
-    return ExactInt(text) if len(text) >= 19 or text == "-0" else int(text)
+    return ExactInt(text) if len(text) >= _MAY_NOT_FIT or text == "-0" else int(text)
 
 
 def _refuse_constant(text: str) -> Any:

@@ -33,7 +33,7 @@ class RpcError(Exception):
         return cls({"code": code, "message": message} | ({} if data is None else {"data": data}))
 
 
-class Unanswered(RpcError):
+class UnansweredError(RpcError):
     """The upstream will never answer this request: it went away, or could not be reached.
 
     The client is told by the error; a recorder keeps the request as ``unanswered``.
