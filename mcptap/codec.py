@@ -16,7 +16,7 @@ import orjson
 # What orjson may change: a lone surrogate can only come from a \ud8.. to \udf.. escape; a float has a
 # point or an exponent; an integer of 19 digits or more may not fit into 64 bits; -0 becomes 0. A match
 # inside a string only costs the slower parser.
-_DELICATE: Final = re.compile(rb"\\u[dD][89a-fA-F]|[0-9][.eE][0-9+-]|[0-9]{19}|-0[^.0-9]")
+_DELICATE: Final = re.compile(rb"\\u[dD][89a-fA-F]|[0-9][.eE][0-9+-]|[0-9]{19}|-0(?![.0-9])")
 
 _MAY_NOT_FIT: Final = 19
 
@@ -101,7 +101,7 @@ def _fragment(value: object) -> Any:
 def _spell(value: Any) -> str:
     """Write ``value`` without orjson, for the texts that it refuses."""
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key)}:{_spell(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{_spell_key(key)}:{_spell(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_spell, value)) + "]"
     if isinstance(value, (ExactFloat, ExactInt)):
@@ -113,15 +113,25 @@ def _spell(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
+def _spell_key(key: object) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"{type(key).__name__} is not a key in JSON")
+    return json.dumps(key)
+
+
 def dumps(value: Any) -> bytes:
     """Write one JSON text (UTF-8, one line, no spaces), every number spelled as `loads` found it.
 
     Unpaired surrogates are written as escapes, since UTF-8 has no form for them.
 
     Raises:
-        TypeError: ``value`` holds something that is not JSON.
+        TypeError: ``value`` holds something that is not JSON, or is nested too deeply.
     """
     try:
         return orjson.dumps(value, default=_fragment, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
     except TypeError:
+        pass
+    try:
         return _spell(value).encode()
+    except RecursionError:
+        raise TypeError("nested too deeply") from None

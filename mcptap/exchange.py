@@ -6,7 +6,7 @@ combine, because none of them knows what is on the other side.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -54,7 +54,7 @@ class Channel(Protocol):
         """
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Session:
     """One client session.
 
@@ -63,12 +63,15 @@ class Session:
         transport: What the client sees: ``stdio``, ``http``, ``sse`` or ``memory``.
         client: The client's ``clientInfo``, as it sent it.
         channel: The way to the client outside any request.
+        connection: What the client is connected by; sessions that share it (a probe and the session
+            that follows it on one pipe, stateless requests) share the upstream's connection too.
     """
 
     era: Era
     transport: str
     client: Json | None
     channel: Channel
+    connection: object = None
 
 
 @dataclass(slots=True, eq=False)
@@ -76,10 +79,12 @@ class Exchange:
     """One request of one client session, on its way to a backend.
 
     Attributes:
+        id: The client's JSON-RPC id of it.
         headers: The protocol's own headers (``mcp-*``), lower-cased names; never credentials.
         channel: The way to the client inside this request.
         sent_at: When a backend sent it upstream (`time.perf_counter`), and
         answered_at: when the answer was there; ``None`` where there was no upstream.
+        cancelled: Gives the params of the client's cancel notification, once it has cancelled.
         notes: What a backend has to say about its answer, for telemetry: ``hit``, ``repeat``, ``miss``.
     """
 
@@ -87,9 +92,11 @@ class Exchange:
     method: str
     params: Json | None
     channel: Channel
+    id: str | int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     sent_at: float | None = None
     answered_at: float | None = None
+    cancelled: Callable[[], Json | None] = lambda: None
     notes: dict[str, Any] = field(default_factory=dict)
 
     async def notify(self, method: str, params: Json | None) -> None:

@@ -18,6 +18,7 @@ META: Final = "_meta"
 RESERVED_META_PREFIX: Final = "io.modelcontextprotocol/"
 VERSION_META: Final = "io.modelcontextprotocol/protocolVersion"
 CLIENT_INFO_META: Final = "io.modelcontextprotocol/clientInfo"
+SUBSCRIPTION_META: Final = "io.modelcontextprotocol/subscriptionId"
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - a member's name
 
 VERSION_HEADER: Final = "mcp-protocol-version"

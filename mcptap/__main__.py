@@ -1,0 +1,5 @@
+"""`python -m mcptap` is the command `mcptap`."""
+
+from mcptap.cli import main
+
+main()

@@ -1,0 +1,79 @@
+"""The command line: one module a command, each imported when it is called.
+
+Nothing here imports fastmcp, mcp or opentelemetry before a command runs: that takes over a second.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from mcptap import __version__
+from mcptap.errors import McptapError
+
+_COMMANDS: Final = ("demo", "record", "replay", "proxy", "inspect")
+
+
+class _Commands(click.Group):
+    """Finds a command in the module of its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"mcptap.cli.{cmd_name}").command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mcptap", message="%(prog)s %(version)s")
+def mcptap() -> None:
+    """Record, replay and observe MCP servers that you can't touch.
+
+    mcptap stands between an MCP client and its server. `mcptap demo` shows it.
+    """
+
+
+def main() -> Any:
+    """Run the command line; every error of the user's is one line and an exit code."""
+    try:
+        result = mcptap.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
+    except click.ClickException as error:
+        click.echo(f"mcptap: {_one_line(error)}", err=True)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except McptapError as error:
+        click.echo(f"mcptap: {error}", err=True)
+        if _debug():
+            traceback.print_exc()
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the last resort: one line instead of a traceback
+        if _debug():
+            traceback.print_exc()
+        kind = type(error).__name__
+        click.echo(f"mcptap: this is a bug in mcptap: {kind}: {error} (--debug shows where)", err=True)
+        sys.exit(70)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _one_line(error: click.ClickException) -> str:
+    message = " ".join(error.format_message().split())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message} (see: {context.command_path} --help)" if context else message
+
+
+def _debug() -> bool:
+    return "--debug" in sys.argv or bool(os.environ.get("MCPTAP_DEBUG"))

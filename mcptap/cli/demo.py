@@ -1,0 +1,7 @@
+"""placeholder"""
+
+import click
+
+
+@click.command("demo", short_help="See it work, in a minute.")
+def command() -> None: ...

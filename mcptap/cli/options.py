@@ -1,0 +1,99 @@
+"""Options that more than one command has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import click
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The side that the client sees.
+
+    Attributes:
+        transport: ``stdio``, ``http`` or ``sse``.
+        host: The address to listen on.
+        port: The port; 0 takes a free one.
+        path: Where the endpoint is; by default ``/mcp``, and ``/sse`` for legacy SSE.
+    """
+
+    transport: Literal["stdio", "http", "sse"]
+    host: str
+    port: int
+    path: str
+
+
+def front_options(function: _Function) -> _Function:
+    """Add ``--transport``, ``--host``, ``--port``, ``--path`` and ``--debug``."""
+    for option in (
+        click.option("--debug", is_flag=True, help="Show tracebacks and the libraries' logs."),
+        click.option("--path", help="HTTP path of the endpoint.  [default: /mcp, or /sse]"),
+        click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True),
+        click.option(
+            "--host", default="127.0.0.1", show_default=True, help="Address to listen on (http and sse)."
+        ),
+        click.option(
+            "--transport",
+            type=click.Choice(["stdio", "http", "sse"]),
+            default="stdio",
+            show_default=True,
+            help="What the client speaks: stdio, Streamable HTTP, or legacy HTTP+SSE.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def target_options(function: _Function) -> _Function:
+    """Add the server: ``--url`` with ``--header``, or a command after ``--``; and ``--name``."""
+    for option in (
+        click.argument("server", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND [ARG]...]"),
+        click.option("--name", help="What to call the server.  [default: its own name]"),
+        click.option(
+            "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Send it with --url."
+        ),
+        click.option("--url", help="The server's URL, if it is an HTTP server."),
+    ):
+        function = option(function)
+    return function
+
+
+def make_front(transport: Any, host: str, port: int, path: str | None) -> Front:
+    """Put the front's options together."""
+    path = path or ("/sse" if transport == "sse" else "/mcp")
+    return Front(transport, host, port, path if path.startswith("/") else f"/{path}")
+
+
+def make_target(url: str | None, server: tuple[str, ...]) -> str | list[str]:
+    """The one server that was named.
+
+    Raises:
+        UsageError: None was, or two were.
+    """
+    if url and server:
+        raise click.UsageError("both --url and a command were given: name one server")
+    if not url and not server:
+        raise click.UsageError("no server: put its command after --, or give its URL with --url")
+    if url and not url.startswith(("http://", "https://")):
+        raise click.UsageError(f"--url {url!r} is no URL: write it as http://HOST:PORT/PATH")
+    return url or list(server)
+
+
+def make_headers(headers: tuple[str, ...]) -> dict[str, str]:
+    """Cut headers into name and value.
+
+    Raises:
+        UsageError: One of them has no colon.
+    """
+    made = {}
+    for header in headers:
+        name, colon, value = header.partition(":")
+        if not colon or not name.strip():
+            raise click.UsageError(f"--header {header!r} is no header: write it as 'NAME: VALUE'")
+        made[name.strip()] = value.strip()
+    return made

@@ -1,0 +1,37 @@
+"""`mcptap proxy`: stand in for a server without recording."""
+
+from __future__ import annotations
+
+import click
+
+from mcptap.cli.options import front_options, make_front, make_headers, make_target, target_options
+from mcptap.cli.serving import quiet_libraries, require_command, run
+
+
+@click.command("proxy", short_help="Stand in for a server, over any transport.")
+@target_options
+@front_options
+def command(
+    *,
+    url: str | None,
+    headers: tuple[str, ...],
+    name: str | None,
+    server: tuple[str, ...],
+    transport: str,
+    host: str,
+    port: int,
+    path: str | None,
+    debug: bool,
+) -> int:
+    r"""Stand in for an MCP server and pass everything on.
+
+    \b
+    mcptap proxy --url http://127.0.0.1:9000/sse --transport http --port 3000
+    """
+    target, front = make_target(url, server), make_front(transport, host, port, path)
+    if front.transport != "stdio":
+        require_command(target)
+    quiet_libraries(debug=debug)
+    from mcptap.tap.app import create_tap  # noqa: PLC0415 - imports FastMCP
+
+    return run(create_tap(target, name=name, headers=make_headers(headers)), front)

@@ -1,0 +1,83 @@
+"""`mcptap record`: stand in for a server and record what goes through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mcptap.cli.options import front_options, make_front, make_headers, make_target, target_options
+from mcptap.cli.serving import quiet_libraries, require_command, run
+
+
+@click.command("record", short_help="Stand in for a server and record it.")
+@target_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("recordings"),
+    show_default=True,
+    help="The cassette, or a folder in which each run gets a cassette of its own.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["all", "rewrite"]),
+    default="all",
+    show_default=True,
+    help="Append to a cassette that is there, or replace it at the end.",
+)
+@click.option(
+    "--fsync",
+    type=click.Choice(["always", "interval", "never"]),
+    default="interval",
+    show_default=True,
+    help="What survives a power loss: every line, all but the last second, or what the system wrote.",
+)
+@click.option(
+    "--on-write-error",
+    type=click.Choice(["stop", "continue"]),
+    default="stop",
+    show_default=True,
+    help="When the disk is full: stop, or go on and mark the gap.",
+)
+@front_options
+def command(
+    *,
+    url: str | None,
+    headers: tuple[str, ...],
+    name: str | None,
+    server: tuple[str, ...],
+    output: Path,
+    mode: Any,
+    fsync: Any,
+    on_write_error: Any,
+    transport: str,
+    host: str,
+    port: int,
+    path: str | None,
+    debug: bool,
+) -> int:
+    r"""Stand in for an MCP server and record every request with its answer.
+
+    \b
+    mcptap record -o time.jsonl -- mcp-server-time
+    mcptap record -o rec.jsonl --url http://127.0.0.1:9000/sse --transport http --port 3000
+    """
+    target, front = make_target(url, server), make_front(transport, host, port, path)
+    if front.transport != "stdio":
+        require_command(target)
+    quiet_libraries(debug=debug)
+    from mcptap.tap.app import create_tap  # noqa: PLC0415 - imports FastMCP
+
+    tap = create_tap(
+        target,
+        cassette=output,
+        name=name,
+        mode=mode,
+        fsync=fsync,
+        on_write_error=on_write_error,
+        headers=make_headers(headers),
+    )
+    return run(tap, front)

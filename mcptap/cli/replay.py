@@ -1,0 +1,40 @@
+"""`mcptap replay`: serve a recording in place of the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mcptap.cli.options import front_options, make_front
+from mcptap.cli.serving import quiet_libraries, run
+
+
+@click.command("replay", short_help="Serve a recording in place of the server.")
+@click.argument("cassette", type=click.Path(path_type=Path))
+@click.option("--fail-on-unused", is_flag=True, help="Exit 1 if recorded requests were not made.")
+@front_options
+def command(
+    *,
+    cassette: Path,
+    fail_on_unused: bool,
+    transport: str,
+    host: str,
+    port: int,
+    path: str | None,
+    debug: bool,
+) -> int:
+    r"""Serve CASSETTE, or all cassettes of a folder, in place of the server that they were recorded from.
+
+    A request that the recording doesn't have gets an error that explains itself, and exit code 1.
+
+    \b
+    mcptap replay time.jsonl
+    mcptap replay rec.jsonl --transport http --port 3000
+    """
+    front = make_front(transport, host, port, path)
+    quiet_libraries(debug=debug)
+    from mcptap.cassette.opening import open_all  # noqa: PLC0415 - only when it runs
+    from mcptap.tap.app import create_tap  # noqa: PLC0415 - imports FastMCP
+
+    return run(create_tap(open_all(cassette)), front, fail_on_unused=fail_on_unused)

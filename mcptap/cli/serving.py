@@ -1,0 +1,96 @@
+"""Running a tap until its client leaves or a signal comes, and the exit code that this deserves."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import click
+
+from mcptap.errors import UpstreamError
+from mcptap.tap.link.process import check_command
+
+if TYPE_CHECKING:
+    from mcptap.cli.options import Front
+    from mcptap.tap.app import Tap
+
+
+def quiet_libraries(*, debug: bool) -> None:
+    """Keep the libraries from writing to stderr what mcptap says better, unless asked for.
+
+    Call it before FastMCP is imported, which sets its logging up then.
+    """
+    if debug:
+        logging.basicConfig(stream=sys.stderr, level=logging.DEBUG)
+        return
+    os.environ.setdefault("FASTMCP_LOG_ENABLED", "false")
+    logging.disable(logging.CRITICAL)
+
+
+def run(tap: Tap, front: Front, *, fail_on_unused: bool = False) -> int:
+    """Serve until it is over, say how it went, and give the exit code."""
+    try:
+        import uvloop  # noqa: F401, PLC0415 - only to see whether it is there
+    except ImportError:
+        uses_uvloop = False
+    else:
+        uses_uvloop = True
+    anyio.run(partial(_serve, tap, front), backend_options={"use_uvloop": uses_uvloop})
+    return _exit_code(tap, fail_on_unused=fail_on_unused)
+
+
+def require_command(command: str | list[str]) -> None:
+    """Refuse early to serve many clients with a command that can't be started.
+
+    Raises:
+        UpstreamError: There is no such program.
+    """
+    if isinstance(command, list):
+        check_command(command)
+
+
+async def _serve(tap: Tap, front: Front) -> None:
+    from mcptap.tap.http_front import address_of, listen_on, serve_http  # noqa: PLC0415
+
+    stop = anyio.Event()
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with anyio.create_task_group() as tasks:
+
+            async def on_signal() -> None:
+                async for _ in signals:
+                    tap.end_recording()
+                    stop.set()
+                    if front.transport == "stdio":
+                        tasks.cancel_scope.cancel()
+
+            tasks.start_soon(on_signal)
+            if front.transport == "stdio":
+                await tap.run_stdio_async()
+            else:
+                taken = listen_on(front.host, front.port)
+                tap.report(f"serving {tap.name} at {address_of(taken, front.path)}")
+                await serve_http(tap, taken, transport=front.transport, path=front.path, stop=stop)
+            tasks.cancel_scope.cancel()
+
+
+def _exit_code(tap: Tap, *, fail_on_unused: bool) -> int:
+    if tap.recorded_to is not None:
+        tap.report(f"recorded {tap.recorded} interactions to {tap.recorded_to}")
+    code = tap.failure.exit_code if tap.failure is not None else 0
+    if tap.player is not None:
+        summary = tap.player.summary()
+        tap.report(summary.sentence())
+        unused = fail_on_unused and summary.unused
+        if unused:
+            for entry in tap.player.unused():
+                click.echo(f"  unused: interaction {entry.seq}, {entry.method}", err=True)
+        code = code or int(bool(summary.missed or unused))
+    return code
+
+
+__all__ = ["UpstreamError", "quiet_libraries", "require_command", "run"]

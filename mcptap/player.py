@@ -1,0 +1,226 @@
+"""From a live request to its recorded answer: cursors, eras, repeats and misses.
+
+Pure decisions: the only thing that is read is the recording, and nothing here waits or looks at a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from mcptap.cassette.index import Entry
+from mcptap.matching.canonical import key_of
+from mcptap.matching.miss import Miss, answer_differs, not_recorded
+from mcptap.matching.refusal import Refusal, refusal
+from mcptap.model import Era, Event, Interaction, Json
+from mcptap.protocol import REPEATING
+
+
+class Recording(Protocol):
+    """What a player needs of a cassette (`mcptap.cassette.index.CassetteIndex`), in recorded order."""
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """Every recorded request."""
+
+    @property
+    def by_key(self) -> Mapping[bytes, Sequence[Entry]]:
+        """The recorded requests that ask for the same."""
+
+    @property
+    def by_method(self) -> Mapping[str, Sequence[Entry]]:
+        """The recorded requests of a method, of both eras."""
+
+    def read(self, entry: Entry, /) -> Interaction:
+        """The whole interaction of a recorded request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A recorded answer. ``repeat`` says that it had been given before, and there was no further one."""
+
+    entry: Entry
+    interaction: Interaction
+    repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The answer to a ``ping`` that was never recorded: the specification leaves no other one.
+
+    "The receiver MUST respond promptly with an empty response" (2025-11-25, Utilities, Ping).
+    """
+
+    result: Json = field(default_factory=dict)
+
+
+Answer: TypeAlias = Hit | Pong | Refusal | Miss
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a replay went.
+
+    Attributes:
+        played: Requests with an answer, repeats among them; refusals are not.
+        repeated: How many of those got an answer again because there was no further one.
+        missed: Requests, and clients' answers to server requests, that the cassette doesn't have.
+        unused: Recorded requests that no client made.
+    """
+
+    played: int
+    repeated: int
+    missed: int
+    unused: int
+
+    def sentence(self) -> str:
+        """The summary in one line for a person."""
+        return f"played {self.played}, repeated {self.repeated}, missed {self.missed}, unused {self.unused}"
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What all the cursors of a player count together."""
+
+    played: int = 0
+    repeated: int = 0
+    missed: int = 0
+    used: set[Entry] = field(default_factory=set)
+    keys: set[bytes] = field(default_factory=set)  # of what is used
+
+
+class Player:
+    """Answers live requests from a recording (CASSETTE.md, "Matching").
+
+    Args:
+        recording: The cassette.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._spoken = _spoken(recording)
+        self._tally = _Tally()
+
+    def cursor(self) -> Cursor:
+        """Begin a client session: it starts at the beginning, whatever the others do (rule 2)."""
+        return Cursor(self._recording, self._spoken, self._tally)
+
+    def answer_differs(self, interaction: Interaction, event: Event, live_answer: Json) -> Miss | None:
+        """Hold a client's answer to a server request against the recorded one (rule 5); count a miss.
+
+        Args:
+            interaction: The interaction that is being played.
+            event: Its server request.
+            live_answer: What the client answers now: ``{"result": …}`` or ``{"error": …}``.
+
+        Returns:
+            ``None`` where it is the recorded answer.
+        """
+        miss = answer_differs(interaction, event, live_answer)
+        if miss is not None:
+            self._tally.missed += 1
+        return miss
+
+    def unused(self) -> list[Entry]:
+        """The recorded requests that no client made, in the order of recording.
+
+        What repeats for ever (rule 2) is used as soon as one of its answers was asked for: a recording
+        of two sessions has two answers to ``initialize``, and every client gets the first.
+        """
+        used, keys = self._tally.used, self._tally.keys
+        return [
+            entry
+            for entry in self._recording.entries
+            if entry not in used and not (entry.method in REPEATING and entry.key in keys)
+        ]
+
+    def summary(self) -> Summary:
+        """How the replay went so far."""
+        tally = self._tally
+        return Summary(tally.played, tally.repeated, tally.missed, len(self.unused()))
+
+
+class Cursor:
+    """How far one client session has come in a recording. Made by `Player.cursor`."""
+
+    def __init__(self, recording: Recording, spoken: frozenset[Era], tally: _Tally) -> None:
+        self._recording = recording
+        self._spoken = spoken
+        self._tally = tally
+        self._asked: dict[bytes, int] = {}  # how often, by key
+
+    def find(self, era: Era, method: str, params: Json | None) -> Answer:
+        """Answer one live request by rules 1, 2, 3 and 7.
+
+        Args:
+            era: The era that the client speaks.
+            method: The request's method.
+            params: Its params as they came over the wire.
+
+        Raises:
+            CassetteError: The recording can't be read any more.
+        """
+        entries = self._recording.by_key.get(key_of(era, method, params), ())
+        if not entries and method == "initialize":
+            entries = self._negotiated(era)
+        if entries:
+            return self._play(entries)
+        if (refused := refusal(self._spoken, era, method, params)) is not None:
+            return refused
+        candidates = self._candidates(era, method)
+        if method == "ping" and era == "handshake" and not candidates:
+            self._tally.played += 1
+            return Pong()
+        self._tally.missed += 1
+        return not_recorded(
+            era,
+            method,
+            params,
+            candidates=(self._recording.read(entry) for entry in candidates),
+            recorded=((entry.era, entry.method) for entry in self._recording.entries),
+        )
+
+    def _play(self, entries: Sequence[Entry]) -> Hit:
+        """Give the next of the answers to the same request, or the last one again (rule 3)."""
+        key = entries[0].key
+        asked = self._asked.get(key, 0)
+        self._asked[key] = asked + 1
+        entry = entries[min(asked, len(entries) - 1)]
+        interaction = self._recording.read(entry)
+        repeat = asked >= len(entries) and entry.method not in REPEATING
+        self._tally.played += 1
+        self._tally.repeated += repeat
+        self._tally.used.add(entry)
+        self._tally.keys.add(key)
+        return Hit(entry, interaction, repeat)
+
+    def _negotiated(self, era: Era) -> Sequence[Entry]:
+        """What answers an ``initialize`` with a version that was never asked for.
+
+        A server offers its own version then, so that any client can initialize.
+        """
+        for entry in self._recording.by_method.get("initialize", ()):
+            if entry.era == era and self._recording.read(entry).result is not None:
+                return self._recording.by_key[entry.key]
+        return ()
+
+    def _candidates(self, era: Era, method: str) -> list[Entry]:
+        """What was recorded of a method, each request once; those not yet made in this session first."""
+        distinct: dict[bytes, Entry] = {}
+        for entry in self._recording.by_method.get(method, ()):
+            if entry.era == era:
+                distinct.setdefault(entry.key, entry)
+        return sorted(distinct.values(), key=lambda entry: entry.key in self._asked)
+
+
+def _spoken(recording: Recording) -> frozenset[Era]:
+    """The eras that the recorded server speaks: those in which it gave a result.
+
+    A probe that failed is no sign of an era, and a recording without any result says nothing.
+    """
+    spoken: set[Era] = set()
+    for entry in recording.entries:
+        if entry.era not in spoken and recording.read(entry).result is not None:
+            spoken.add(entry.era)
+    return frozenset(spoken)

@@ -1,0 +1,307 @@
+"""The recorder: what happens goes in, the lines of a cassette come out.
+
+It does no I/O of its own: lines go to a sink, and the time is read from the clock that it is given.
+Nothing that it is told is passed on before its line was taken by the sink (durable before visible).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol
+from weakref import WeakKeyDictionary
+
+from mcptap.cassette import format as lines
+from mcptap.errors import RecordingError
+from mcptap.exchange import Exchange, Session
+from mcptap.model import Event, Gap, Interaction, Json, Message, Outcome, SessionStart, Side
+
+OPEN_AFTER: Final = 1.0
+"""Seconds after which an interaction without an outcome is written as begin, event and end lines."""
+
+
+class Sink(Protocol):
+    """Takes one line at a time."""
+
+    def append(self, line: Mapping[str, Any]) -> int:
+        """Write one line and return its size in bytes.
+
+        Raises:
+            RecordingError: The line could not be written; nothing of it is left behind.
+        """
+
+
+class Recorder:
+    """Turns exchanges into cassette lines.
+
+    Args:
+        sink: Where the lines go.
+        first_seq: The number of the first interaction.
+        first_session: The number of the first session.
+        elapsed: Seconds between the cassette's header and now; more than 0 where a run is appended.
+        started_at: The wall clock of an appended run, RFC 3339; ``None`` for the cassette's first.
+        on_write_error: ``stop`` raises; ``continue`` goes on and marks a gap as soon as it can.
+        on_failure: Told of every line that could not be written.
+        clock: Seconds, monotonic; the same clock as `Exchange.sent_at`.
+
+    Attributes:
+        recorded: How many interactions have been written.
+        lost: How many lines have not been written.
+        failure: The first write error, if there was one.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        first_seq: int = 1,
+        first_session: int = 1,
+        elapsed: float = 0.0,
+        started_at: str | None = None,
+        on_write_error: Literal["stop", "continue"] = "stop",
+        on_failure: Callable[[RecordingError], None] = lambda _: None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._zero = clock() - elapsed
+        self._next_seq = first_seq
+        self._next_session = first_session
+        self._started_at = started_at
+        self._on_write_error = on_write_error
+        self._on_failure = on_failure
+        self._sessions: WeakKeyDictionary[Session, int] = WeakKeyDictionary()
+        self._open: dict[int, OpenInteraction] = {}
+        self._unmarked = 0
+        self.recorded = 0
+        self.lost = 0
+        self.failure: RecordingError | None = None
+
+    def begin(self, exchange: Exchange) -> OpenInteraction:
+        """Note that a request arrived; its number says in which order requests did.
+
+        Raises:
+            RecordingError: The session's line could not be written.
+        """
+        opened = OpenInteraction(
+            recorder=self,
+            seq=self._next_seq,
+            session=self._session(exchange.session),
+            arrived=self._clock(),
+            method=exchange.method,
+            params=exchange.params,
+        )
+        self._next_seq += 1
+        self._open[opened.seq] = opened
+        return opened
+
+    def message(
+        self,
+        session: Session,
+        source: Side,
+        method: str,
+        params: Json | None,
+        *,
+        result: Json | None = None,
+        error: Json | None = None,
+        ms: float | None = None,
+    ) -> None:
+        """Record a notification or a server request (with the client's answer) outside any request.
+
+        Raises:
+            RecordingError: The line could not be written.
+        """
+        number = self._session(session)
+        self.write(lines.message_line(Message(number, self.now(), source, method, params, result, error, ms)))
+
+    def tick(self) -> None:
+        """Write the beginning of every interaction that has been open for `OPEN_AFTER`.
+
+        Raises:
+            RecordingError: A line could not be written.
+        """
+        due = self._clock() - OPEN_AFTER
+        for opened in list(self._open.values()):
+            if not opened.begun and opened.arrived <= due:
+                opened.write_begin()
+
+    def close(self) -> None:
+        """Record whatever is still open as unanswered.
+
+        Raises:
+            RecordingError: A line could not be written.
+        """
+        for opened in list(self._open.values()):
+            opened.finish(outcome="unanswered")
+        if self._unmarked:
+            self._mark_gap()
+
+    def now(self) -> float:
+        """Seconds since the cassette's header."""
+        return self._clock() - self._zero
+
+    def at(self, clock: float) -> float:
+        """A reading of the clock as seconds since the cassette's header."""
+        return clock - self._zero
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Give one line to the sink, after marking what was lost before it.
+
+        Raises:
+            RecordingError: The line could not be written, and the recorder is to stop then.
+        """
+        if self._unmarked:
+            self._mark_gap()
+        try:
+            self._sink.append(line)
+        except RecordingError as error:
+            self.failure = self.failure or error
+            self.lost += 1
+            self._unmarked += 1
+            self._on_failure(error)
+            if self._on_write_error == "stop":
+                raise
+
+    def closed(self, opened: OpenInteraction) -> None:
+        """Forget an interaction that has its outcome."""
+        self._open.pop(opened.seq, None)
+        self.recorded += 1
+
+    def _session(self, session: Session) -> int:
+        number = self._sessions.get(session)
+        if number is None:
+            number = self._sessions[session] = self._next_session
+            self._next_session += 1
+            start = SessionStart(
+                session=number,
+                at=self.now(),
+                era=session.era,
+                transport=session.transport,
+                client=session.client,
+                started_at=self._started_at,
+            )
+            self.write(lines.session_line(start))
+        return number
+
+    def _mark_gap(self) -> None:
+        try:
+            why = self.failure.message if self.failure else ""
+            self._sink.append(lines.gap_line(Gap(self.now(), self._unmarked, why)))
+        except RecordingError:
+            return
+        self._unmarked = 0
+
+
+@dataclass(slots=True, eq=False)
+class OpenInteraction:
+    """An interaction without its outcome yet. `Recorder.begin` makes it."""
+
+    recorder: Recorder
+    seq: int
+    session: int
+    arrived: float
+    method: str
+    params: Json | None
+    events: list[Event] = field(default_factory=list)
+    begun: bool = False
+    trace_id: str | None = None
+    span_id: str | None = None
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request arrived."""
+        return (self.recorder.now() - self.recorder.at(self.arrived)) * 1000
+
+    def event(
+        self,
+        source: Side,
+        method: str,
+        params: Json | None,
+        *,
+        at_ms: float | None = None,
+        result: Json | None = None,
+        error: Json | None = None,
+    ) -> None:
+        """Note what happened inside the request: a notification, or a server request with its answer.
+
+        Args:
+            source: Who sent it.
+            method: Its method.
+            params: Its params.
+            at_ms: When it happened, where that is not now: a server request is told with its answer.
+            result: The answer to a server request,
+            error: or the error that it was answered with.
+
+        Raises:
+            RecordingError: The line could not be written.
+        """
+        now = self.elapsed_ms()
+        start = now if at_ms is None else at_ms
+        took = None if at_ms is None else now - at_ms
+        event = Event(start, source, method, params, result, error, took)
+        if self.begun:
+            self.recorder.write(lines.event_line(self.seq, event))
+        else:
+            self.events.append(event)
+
+    def finish(
+        self,
+        *,
+        result: Json | None = None,
+        error: Json | None = None,
+        outcome: Outcome | None = None,
+        upstream_ms: float | None = None,
+    ) -> None:
+        """Record the outcome, before the client learns of it.
+
+        Args:
+            result: The raw result,
+            error: or the raw error,
+            outcome: or why there is neither.
+            upstream_ms: From sending the request upstream to its answer; ``None`` if there was none.
+
+        Raises:
+            RecordingError: The line could not be written.
+        """
+        total = self.elapsed_ms()
+        whole = Interaction(
+            seq=self.seq,
+            session=self.session,
+            at=self.recorder.at(self.arrived),
+            method=self.method,
+            params=self.params,
+            ms=upstream_ms,
+            proxy_ms=total if upstream_ms is None else total - upstream_ms,
+            result=result,
+            error=error,
+            outcome=outcome,
+            events=tuple(sorted(self.events, key=lambda event: event.at_ms)),
+            trace_id=self.trace_id,
+            span_id=self.span_id,
+        )
+        self.recorder.closed(self)
+        self.recorder.write(lines.end_line(whole) if self.begun else lines.interaction_line(whole))
+
+    def write_begin(self) -> None:
+        """Write the request and what has happened in it so far; what follows gets lines of its own.
+
+        Raises:
+            RecordingError: A line could not be written.
+        """
+        self.begun = True
+        self.recorder.write(
+            lines.begin_line(
+                Interaction(
+                    seq=self.seq,
+                    session=self.session,
+                    at=self.recorder.at(self.arrived),
+                    method=self.method,
+                    params=self.params,
+                    trace_id=self.trace_id,
+                    span_id=self.span_id,
+                )
+            )
+        )
+        for event in self.events:
+            self.recorder.write(lines.event_line(self.seq, event))
+        self.events.clear()

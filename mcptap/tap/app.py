@@ -1,0 +1,386 @@
+"""The tap: a FastMCP server whose answers come from a backend."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.to_thread import run_sync
+from fastmcp import FastMCP
+from fastmcp.server.middleware import Middleware
+
+from mcptap import __version__
+from mcptap.cassette.index import CassetteIndex
+from mcptap.cassette.naming import claim, is_folder
+from mcptap.cassette.reader import Cassette
+from mcptap.cassette.writer import CassetteWriter, Fsync, WriteMode
+from mcptap.errors import McptapError, RecordingError, UpstreamError
+from mcptap.exchange import Backend
+from mcptap.matching.canonical import key_of
+from mcptap.model import CassetteHeader, Target
+from mcptap.player import Player
+from mcptap.recorder import Recorder
+from mcptap.tap.backends.live import LiveBackend
+from mcptap.tap.backends.replay import CassetteBackend
+from mcptap.tap.downstream import Downstream, Downstreams
+from mcptap.tap.front import serve
+from mcptap.tap.hop import Hop, SchemaBook
+from mcptap.tap.link.stdio import open_stdio
+from mcptap.tap.link.streams import open_streams
+from mcptap.tap.middleware import TapMiddleware
+from mcptap.tap.private import insert_outermost, lifespan_of, replace_run, replace_schema_lookup
+from mcptap.tap.target import TargetLike, upstream_of
+
+OnWriteError: TypeAlias = Literal["stop", "continue"]
+_TICK = 0.25
+_LAST_WORDS = 1.0
+_SYNC_EVERY = 4  # ticks: the fsync interval of 1 s
+
+
+def report_to_stderr(line: str) -> None:
+    """Print a line for the user where it can't disturb the protocol."""
+    print(f"mcptap: {line}", file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Where and how a tap records.
+
+    Attributes:
+        path: The cassette, or a folder in which each run gets a cassette of its own.
+        mode: ``all`` appends to a cassette that is there; ``rewrite`` replaces it at the end.
+        fsync: What survives a power loss.
+        on_write_error: Whether to stop when something can't be recorded, or go on and mark a gap.
+    """
+
+    path: Path
+    mode: WriteMode = "all"
+    fsync: Fsync = "interval"
+    on_write_error: OnWriteError = "stop"
+
+
+class Tap(FastMCP[Any]):
+    """A FastMCP server that passes everything on to a backend. `create_tap` makes it.
+
+    Attributes:
+        failure: The first thing that went wrong, if anything did: it decides the exit code.
+        stopping: Set when the tap can't go on; whoever runs it should stop then.
+        recorded_to: The cassette of the current or last run, once it is known.
+        recorded: How many interactions it got.
+        player: What answers in a replay; ``None`` for a live server.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        make_backend: Callable[[Tap], Any],
+        target: Target | None,
+        recording: Recording | None,
+        player: Player | None,
+        middleware: Sequence[Middleware],
+        report: Callable[[str], None],
+    ) -> None:
+        super().__init__(
+            name,
+            version=__version__,
+            middleware=list(middleware),
+            lifespan=_lifespan,
+            dereference_schemas=False,
+        )
+        self._make_backend = make_backend
+        self._target = target
+        self._recording = recording
+        self._hop: Hop | None = None
+        self._backend: Backend
+        self._tasks: TaskGroup
+        self._downstreams: Downstreams
+        self._recorder: Recorder | None = None
+        self.report = report
+        self.schemas = SchemaBook()
+        self.failure: McptapError | None = None
+        self.stopping = anyio.Event()
+        self.recorded_to: Path | None = None
+        self.recorded = 0
+        self.player = player
+        insert_outermost(self, self._dispatch)
+        replace_run(self, self._serve_streams)
+        replace_schema_lookup(self, self.schemas.find)
+
+    async def run_stdio_async(
+        self, show_banner: bool = False, log_level: str | None = None, stateless: bool = False
+    ) -> None:
+        """Serve one client on stdin and stdout until it closes stdin."""
+        del show_banner, log_level, stateless
+        async with lifespan_of(self):
+            await self._serve(open_stdio, "stdio")
+
+    async def run_http_async(self, show_banner: bool = False, **options: Any) -> None:  # type: ignore[override]
+        """Serve clients over HTTP as FastMCP does, with Host and Origin checked unless told otherwise."""
+        options.setdefault("host_origin_protection", True)
+        await super().run_http_async(show_banner=show_banner, **options)
+
+    async def prepare(self, downstream: Downstream) -> None:
+        """Start the server with its client, as the client itself would."""
+        if isinstance(self._backend, LiveBackend):
+            try:
+                await self._backend.prepare(downstream)
+            except McptapError as error:
+                self.fail(error, stop=False)
+                self._tasks.start_soon(self._stop_soon)
+
+    async def stopped(self) -> None:
+        """Wait until the tap can't go on."""
+        await self.stopping.wait()
+
+    async def _stop_soon(self) -> None:
+        """Stop, after the client had time to ask and be told why."""
+        await anyio.sleep(_LAST_WORDS)
+        self.stopping.set()
+
+    def fail(self, error: McptapError, *, stop: bool) -> None:
+        """Report that something went wrong.
+
+        Args:
+            error: What it was.
+            stop: Whether the tap can't go on.
+        """
+        if self.failure is None or self.failure.message != error.message:
+            self.report(str(error))
+        self.failure = self.failure or error
+        if stop:
+            self.stopping.set()
+
+    def end_recording(self) -> None:
+        """Record what is still open as unanswered, before the tasks that wait for it are ended."""
+        if self._recorder is not None:
+            recorder, self._recorder = self._recorder, None
+            try:
+                recorder.close()
+            except RecordingError as error:
+                self._recording_failed(error)
+            self.recorded = recorder.recorded
+
+    async def _dispatch(self, context: Any, call_next: Any) -> Any:
+        if self._hop is None:
+            raise RuntimeError("the tap is used outside its lifespan")
+        return await self._hop(context, call_next)
+
+    async def _serve_streams(self, read: Any, write: Any, *_: Any, **__: Any) -> None:
+        async with lifespan_of(self):
+            await self._serve(partial(open_streams, read, write), "memory")
+
+    async def _serve(self, opener: Any, transport: str) -> None:
+        await serve(self, self._downstreams, opener, transport, self)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Hold what one run needs: the cassette, the backend, the clients. FastMCP enters it."""
+        self.stopping = anyio.Event()
+        async with contextlib.AsyncExitStack() as stack:
+            recorder = stack.enter_context(self._recording_to_cassette())
+            backend = self._backend = await stack.enter_async_context(_entered(self._make_backend(self)))
+            tasks = self._tasks = await stack.enter_async_context(anyio.create_task_group())
+            self._downstreams = Downstreams(backend, tasks)
+            self._hop = Hop(self, self._downstreams, self.schemas)
+            if recorder is not None:
+                tasks.start_soon(self._tick, *recorder)
+            try:
+                yield
+            finally:
+                self.end_recording()
+                self._hop = None
+                tasks.cancel_scope.cancel()
+
+    @contextlib.contextmanager
+    def _recording_to_cassette(self) -> Any:
+        if self._recording is None:
+            yield None
+            return
+        recording, now = self._recording, datetime.now(UTC)
+        path = recording.path
+        if is_folder(path):
+            path = claim(path, self._target.name if self._target else self.name, now)
+        header = CassetteHeader(
+            id=uuid.uuid4().hex,
+            recorded_at=_rfc3339(now),
+            by=f"mcptap {__version__}",
+            upstream=self._target,
+        )
+        writer = CassetteWriter.open(path, header, mode=recording.mode, fsync=recording.fsync)
+        if writer.torn is not None:
+            self.report(f"the torn end of {path} was cut off and saved as {writer.torn}")
+        recorder = Recorder(
+            writer,
+            first_seq=writer.next_seq,
+            first_session=writer.next_session,
+            elapsed=writer.elapsed0,
+            started_at=_rfc3339(now) if writer.appending else None,
+            on_write_error=recording.on_write_error,
+            on_failure=self._recording_failed,
+        )
+        self._recorder, self.recorded_to, self.recorded = recorder, path, 0
+        tap_middleware = TapMiddleware(recorder)
+        self.middleware.insert(0, tap_middleware)
+        try:
+            yield recorder, writer
+        finally:
+            self.middleware.remove(tap_middleware)
+            try:
+                writer.close()
+            except RecordingError as error:
+                self._recording_failed(error)
+
+    def _recording_failed(self, error: RecordingError) -> None:
+        recording = self._recording
+        stop = recording is None or recording.on_write_error == "stop"
+        if self.failure is None or not isinstance(self.failure, RecordingError):
+            self.fail(error, stop=stop)
+
+    async def _tick(self, recorder: Recorder, writer: CassetteWriter) -> None:
+        """Do what time demands: lines for what stays open, and the sync."""
+        ticks = 0
+        while True:
+            await anyio.sleep(_TICK)
+            ticks += 1
+            try:
+                recorder.tick()
+                if ticks % _SYNC_EVERY == 0 and self._recording and self._recording.fsync == "interval":
+                    await run_sync(writer.sync)
+            except RecordingError as error:
+                self._recording_failed(error)
+                if self.stopping.is_set():
+                    return
+
+
+def create_tap(
+    target: TargetLike | Cassette | Sequence[Cassette],
+    *,
+    cassette: str | Path | None = None,
+    name: str | None = None,
+    mode: WriteMode = "all",
+    fsync: Fsync = "interval",
+    on_write_error: OnWriteError = "stop",
+    headers: Mapping[str, str] | None = None,
+    middleware: Sequence[Middleware] = (),
+    report: Callable[[str], None] = report_to_stderr,
+) -> Tap:
+    """Make a FastMCP server that stands in for another server, or for a recording of one.
+
+    Args:
+        target: The server (a URL, a command as a list or string, a path to a server script, a FastMCP
+            client transport, an entry of ``mcpServers`` or a FastMCP server), or cassettes to replay.
+        cassette: Where to record: a file, or a folder in which each run gets a file of its own.
+        name: What the server is called in the recording and in FastMCP; its own name by default.
+        mode: See `Recording`.
+        fsync: See `Recording`.
+        on_write_error: See `Recording`.
+        headers: Sent with every request to an HTTP server.
+        middleware: Further FastMCP middleware; it sees raw messages (``on_message``, ``on_request``
+            and ``on_notification``) inside what is recorded.
+        report: Takes lines for the user, such as the explanation of a miss.
+
+    Raises:
+        UsageError: ``target`` is nothing that can be connected to.
+        CassetteError: A cassette to replay is damaged.
+    """
+    recording = Recording(Path(cassette), mode, fsync, on_write_error) if cassette is not None else None
+    cassettes = _cassettes(target)
+    if cassettes is not None:
+        index = CassetteIndex.of(cassettes, key_of)
+        player = Player(index)
+        upstream_target = cassettes[0].header.upstream
+        own_name = name or (upstream_target.name if upstream_target else "mcptap")
+        return Tap(
+            own_name,
+            make_backend=lambda tap: CassetteBackend(player, tap.report),
+            target=upstream_target,
+            recording=recording,
+            player=player,
+            middleware=middleware,
+            report=report,
+        )
+    upstream = upstream_of(target, name=name, headers=headers)  # type: ignore[arg-type]
+
+    def live(tap: Tap) -> LiveBackend:
+        return LiveBackend(
+            upstream,
+            on_lost=lambda connection, reason: tap.fail(UpstreamError(reason), stop=_on_stdio(connection)),
+            on_trouble=lambda reason: tap.fail(UpstreamError(reason), stop=False),
+            report=tap.report,
+            schema_of=tap.schemas.find,
+        )
+
+    return Tap(
+        name or upstream.target.name,
+        make_backend=live,
+        target=upstream.target,
+        recording=recording,
+        player=None,
+        middleware=middleware,
+        report=report,
+    )
+
+
+def _on_stdio(connection: object) -> bool:
+    """Whether a client on stdio has lost its server: then it has no use for the tap any more."""
+    return isinstance(connection, Downstream) and connection.transport == "stdio"
+
+
+def _cassettes(target: object) -> Sequence[Cassette] | None:
+    if isinstance(target, Cassette):
+        return [target]
+    if isinstance(target, Sequence) and target and all(isinstance(item, Cassette) for item in target):
+        return target
+    return None
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastMCP[Any]) -> AsyncIterator[dict[str, Any]]:
+    assert isinstance(app, Tap)  # noqa: S101 - only a tap has this lifespan
+    # FastMCP leaves a lifespan inside a cancel scope of its own, which a task group opened in it doesn't
+    # survive: so what the run needs is held by a task, which is awaited here.
+    ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    over = anyio.Event()
+    holder = asyncio.create_task(_hold(app, ready, over))
+    try:
+        await ready
+        yield {}
+    finally:
+        over.set()
+        await holder
+
+
+async def _hold(tap: Tap, ready: asyncio.Future[None], over: anyio.Event) -> None:
+    try:
+        async with tap.running():
+            ready.set_result(None)
+            await over.wait()
+    except Exception as error:
+        if ready.done():
+            raise
+        ready.set_exception(error)
+
+
+@contextlib.asynccontextmanager
+async def _entered(backend: Any) -> AsyncIterator[Backend]:
+    """Enter a backend that holds something open; others need no entering."""
+    if hasattr(backend, "__aenter__"):
+        async with backend as entered:
+            yield entered
+    else:
+        yield backend
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,94 @@
+"""A recording as a backend."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+
+from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
+from mcptap.matching.live import live_event
+from mcptap.matching.miss import Miss
+from mcptap.matching.refusal import Refusal
+from mcptap.model import Event, Interaction, Json
+from mcptap.player import Cursor, Hit, Player, Pong
+from mcptap.tap.peer import CONNECTION_CLOSED
+
+
+class CassetteBackend:
+    """Answers from a cassette.
+
+    Args:
+        player: Finds the answers.
+        report: Takes the explanation of every miss.
+    """
+
+    def __init__(self, player: Player, report: Callable[[str], None]) -> None:
+        self.player = player
+        self.report = report
+
+    @contextlib.asynccontextmanager
+    async def session(self, session: Session) -> AsyncIterator[_CassetteSession]:
+        """Open a session, which starts at the beginning; see `Backend.session`."""
+        del session
+        yield _CassetteSession(self, self.player.cursor())
+
+
+class _CassetteSession:
+    def __init__(self, backend: CassetteBackend, cursor: Cursor) -> None:
+        self._backend = backend
+        self._cursor = cursor
+
+    async def request(self, exchange: Exchange) -> Json:
+        found = self._cursor.find(exchange.session.era, exchange.method, exchange.params)
+        match found:
+            case Hit():
+                exchange.notes["repeat" if found.repeat else "hit"] = found.interaction.seq
+                return await self._play(exchange, found.interaction)
+            case Pong():
+                return found.result
+            case Refusal():
+                raise RpcError(found.error)
+            case Miss():
+                raise self._missed(exchange, found)
+
+    async def notify(self, method: str, params: Json | None) -> None:
+        """A notification changes nothing in a recording."""
+
+    async def _play(self, exchange: Exchange, interaction: Interaction) -> Json:
+        """Play what happened in an interaction, and give its outcome."""
+        for event in interaction.events:
+            if event.source != "server":
+                continue
+            live = live_event(event, interaction, exchange.params)
+            if live is None:
+                continue
+            if live.asked:
+                await self._ask(exchange, interaction, live)
+            else:
+                await exchange.notify(live.method, live.params)
+        if interaction.result is not None:
+            return interaction.result
+        if interaction.error is not None:
+            raise RpcError(interaction.error)
+        if interaction.outcome == "unanswered":
+            message = f"The recorded server never answered this request (interaction {interaction.seq})"
+            raise UnansweredError.of(CONNECTION_CLOSED, message)
+        await anyio.sleep_forever()  # the client gave it up, and will again
+        raise AssertionError
+
+    async def _ask(self, exchange: Exchange, interaction: Interaction, event: Event) -> None:
+        """Ask the client as the server did, and hold its answer against the recorded one."""
+        try:
+            answer: Json = {"result": await exchange.ask(event.method, event.params)}
+        except RpcError as error:
+            answer = {"error": error.error}
+        miss = self._backend.player.answer_differs(interaction, event, answer)
+        if miss is not None:
+            raise self._missed(exchange, miss)
+
+    def _missed(self, exchange: Exchange, miss: Miss) -> RpcError:
+        exchange.notes["miss"] = miss.reason
+        self._backend.report(miss.text())
+        return RpcError(miss.error())

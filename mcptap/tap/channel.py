@@ -1,0 +1,74 @@
+"""The client's side of a request or session, in the seam's words."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, cast
+
+import anyio
+from mcp.shared.dispatcher import Outbound
+from mcp.shared.exceptions import MCPError
+from mcp_types import ErrorData
+
+from mcptap.exchange import INTERNAL_ERROR, RpcError
+from mcptap.model import Json
+
+
+class WireError(MCPError):
+    """A JSON-RPC error on its way through FastMCP's middleware, with its wire form unchanged.
+
+    Attributes:
+        raw: The wire's own ``error`` object.
+        unanswered: Whether there was no answer at all, and mcptap says so.
+    """
+
+    def __init__(self, raw: Json, *, unanswered: bool = False) -> None:
+        code, message = raw.get("code"), raw.get("message")
+        super().__init__(INTERNAL_ERROR, "")
+        fields = {"data": raw["data"]} if "data" in raw else {}
+        self.error = ErrorData.model_construct(code=cast("int", code), message=str(message), **fields)
+        self.raw = raw
+        self.unanswered = unanswered
+
+
+def raw_error(error: MCPError) -> Json:
+    """The wire form of an error: as it came, where it came over a wire."""
+    if isinstance(error, WireError):
+        return error.raw
+    return error.error.model_dump(by_alias=True, mode="json", exclude_unset=True)
+
+
+class SdkChannel:
+    """A `Channel` over anything of the SDK's that can send to the client."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+
+    async def notify(self, method: str, params: Json | None) -> None:
+        """Send a notification; see `Channel.notify`."""
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await self._outbound.notify(method, params)
+
+    async def ask(self, method: str, params: Json | None) -> Json:
+        """Send a request; see `Channel.ask`."""
+        try:
+            return await self._outbound.send_raw_request(method, params)
+        except MCPError as error:
+            raise RpcError(raw_error(error)) from None
+
+
+class NoChannel:
+    """A `Channel` for stateless clients, who can't be reached outside a request."""
+
+    async def notify(self, method: str, params: Json | None) -> None:
+        """Drop it: nobody has asked to hear it."""
+
+    async def ask(self, method: str, params: Json | None) -> Json:
+        """Refuse: nobody is there to answer."""
+        del params
+        raise RpcError.of(INTERNAL_ERROR, f"No client to send {method} to")
+
+
+def as_result(result: Any) -> dict[str, Any]:
+    """A result as the SDK wants it: a plain dict."""
+    return result if isinstance(result, dict) else dict(result)

@@ -1,0 +1,175 @@
+"""The clients of a tap: their connections, their sessions, and the backend session of each."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, Final, TypeVar, cast
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+from mcp.server.connection import Connection
+from mcp.server.context import ServerRequestContext
+
+from mcptap.exchange import Backend, BackendSession, Channel, Session
+from mcptap.model import Era, Json
+from mcptap.protocol import client_of, era_of
+from mcptap.tap.channel import NoChannel, SdkChannel
+from mcptap.tap.private import connection_of
+
+_STATE: Final = "mcptap"
+_MOST_STATELESS: Final = 1_000
+_MOST_KEYS: Final = 10_000
+
+
+class Downstream:
+    """One client connection: a pipe, or a handshake session over HTTP.
+
+    Args:
+        backend: What answers.
+        tasks: Owns a task for each open backend session.
+        transport: What the client sees.
+        channel: The way to the client outside any request.
+        connection: What its sessions share; the downstream itself by default.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        tasks: TaskGroup,
+        transport: str,
+        channel: Channel,
+        connection: object = None,
+    ) -> None:
+        self._backend = backend
+        self._tasks = tasks
+        self.transport = transport
+        self._channel = channel
+        self._connection = connection or self
+        self._sessions: dict[Era, Session] = {}
+        self._backend_sessions: dict[Session, tuple[BackendSession, anyio.Event]] = {}
+        self._opening = anyio.Lock()
+
+    def session(self, method: str, params: Json | None, *, notification: bool) -> Session:
+        """The session that a message belongs to.
+
+        A pipe may see both eras: a client probes with the modern one and falls back. A notification
+        carries no version, so it belongs to the session that there is.
+        """
+        era = era_of(method, params)
+        if notification and self._sessions:
+            era = next(reversed(self._sessions))
+        session = self._sessions.get(era)
+        if session is None:
+            session = self._sessions[era] = self.new_session(era, client_of(method, params))
+        return session
+
+    def new_session(self, era: Era, client: Json | None) -> Session:
+        """A session of this connection."""
+        return Session(era, self.transport, client, self._channel, self._connection)
+
+    async def backend_session(self, session: Session) -> BackendSession:
+        """The backend's side of a session, opened with its first message.
+
+        Raises:
+            UpstreamError: The real server can't be reached.
+        """
+        found = self._backend_sessions.get(session)
+        if found is None:
+            async with self._opening:
+                found = self._backend_sessions.get(session)
+                if found is None:
+                    found = await self._tasks.start(self._host, session)
+                    self._backend_sessions[session] = found
+        return found[0]
+
+    async def close(self) -> None:
+        """Close the backend sessions."""
+        for session in list(self._backend_sessions):
+            self.drop(session)
+
+    def drop(self, session: Session) -> None:
+        """Close one backend session, if it is open."""
+        if found := self._backend_sessions.pop(session, None):
+            found[1].set()
+
+    async def _host(
+        self, session: Session, *, task_status: TaskStatus[tuple[BackendSession, anyio.Event]]
+    ) -> None:
+        # A transport's contexts must be left by the task that entered them.
+        async with self._backend.session(session) as opened:
+            closed = anyio.Event()
+            task_status.started((opened, closed))
+            await closed.wait()
+
+
+class Downstreams:
+    """Finds the client connection of every message.
+
+    Args:
+        backend: What answers.
+        tasks: Owns the backend sessions.
+    """
+
+    def __init__(self, backend: Backend, tasks: TaskGroup) -> None:
+        self._backend = backend
+        self._tasks = tasks
+        self._stateless = Downstream(backend, tasks, "http", NoChannel(), connection=object())
+        self._stateless_by_key: OrderedDict[object, Session] = OrderedDict()
+        self._stateless_sessions: OrderedDict[Session, None] = OrderedDict()
+
+    def attach(self, connection: Connection, transport: str) -> Downstream:
+        """Make the downstream of a connection that lasts; `Downstream.close` ends it."""
+        found = cast("Downstream | None", connection.state.get(_STATE))
+        if found is None:
+            found = Downstream(self._backend, self._tasks, transport, SdkChannel(connection.outbound))
+            connection.state[_STATE] = found
+            connection.exit_stack.push_async_callback(found.close)
+        return found
+
+    def share(self, connection: Connection, downstream: Downstream) -> None:
+        """Have a second connection object stand for the same client connection."""
+        connection.state[_STATE] = downstream
+
+    def find(self, context: ServerRequestContext[Any, Any]) -> tuple[Downstream, Session]:
+        """The connection and the session of a message."""
+        connection = connection_of(context)
+        params = context.params
+        notification = context.request_id is None
+        attached = cast("Downstream | None", connection.state.get(_STATE))
+        if attached is None and era_of(context.method, params) == "modern":
+            return self._stateless, self._stateless_session(context, params)
+        downstream = attached or self.attach(connection, "http")
+        return downstream, downstream.session(context.method, params, notification=notification)
+
+    def _stateless_session(self, context: ServerRequestContext[Any, Any], params: Json | None) -> Session:
+        """The session of a stateless request over HTTP, as well as can be told.
+
+        There is no session id in the modern era. ``server/discover`` begins a session; what comes on
+        the same socket belongs to it, and on a new socket to the last session of the same client.
+        """
+        request = context.request
+        address = request.client if request is not None else None
+        client = client_of(context.method, params)
+        identity = (address.host if address else None, str(client))
+        socket = (address.host, address.port) if address else None
+        known = self._stateless_by_key
+        found = known.get(socket) or known.get(identity)
+        fresh = found is None or found.client != client or context.method == "server/discover"
+        if found is None or fresh or found not in self._stateless_sessions:
+            found = self._stateless.new_session("modern", client)
+        for key in (socket, identity):
+            _remember(known, key, found, _MOST_KEYS)
+        if forgotten := _remember(self._stateless_sessions, found, None, _MOST_STATELESS):
+            self._stateless.drop(forgotten)
+        return found
+
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def _remember(known: OrderedDict[_Key, _Value], key: _Key, value: _Value, most: int) -> _Key | None:
+    """Note ``value`` as the latest; give out the key that had to go for it, if one had to."""
+    known[key] = value
+    known.move_to_end(key)
+    return known.popitem(last=False)[0] if len(known) > most else None

@@ -1,0 +1,167 @@
+"""The hop: every raw message of a FastMCP server goes through its middleware to a backend.
+
+It sits outermost in the SDK's middleware list (DESIGN, decision 2), so nothing has validated, typed
+or rewritten what it gets, and the SDK sends what it returns as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from fastmcp.server.context import Context
+from fastmcp.server.dependencies import bind_request_context
+from fastmcp.server.middleware import MiddlewareContext
+from mcp.server.context import CallNext, ServerRequestContext
+from mcp.shared.inbound import x_mcp_header_map
+
+from mcptap.errors import McptapError
+from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
+from mcptap.model import Json
+from mcptap.protocol import PARAM_HEADER_PREFIX
+from mcptap.tap.channel import SdkChannel, WireError, as_result
+from mcptap.tap.downstream import Downstream, Downstreams
+from mcptap.tap.peer import CANCELLED, CONNECTION_CLOSED
+from mcptap.tap.private import App, connection_of, request_channel_of, run_chain
+
+
+@dataclass(kw_only=True, frozen=True)
+class TapContext(MiddlewareContext[Any]):
+    """What a middleware in a tap gets: FastMCP's context, and the seam's exchange.
+
+    Attributes:
+        exchange: The request on its way to the backend; ``None`` for a notification.
+        session: The client session.
+    """
+
+    exchange: Exchange | None = None
+    session: Session
+
+
+class Hop:
+    """The raw middleware of a tap.
+
+    Args:
+        app: The FastMCP server.
+        downstreams: The clients and their backend sessions.
+        schemas: Learns the tools that go by.
+    """
+
+    def __init__(self, app: App, downstreams: Downstreams, schemas: SchemaBook) -> None:
+        self._app = app
+        self._downstreams = downstreams
+        self._schemas = schemas
+
+    async def __call__(self, context: ServerRequestContext[Any, Any], call_next: CallNext) -> Any:
+        """Answer one message; the SDK's own handlers are never asked."""
+        del call_next
+        if context.request_id is None:
+            await self._notification(context)
+            return None
+        downstream, session = self._downstreams.find(context)
+        channel = request_channel_of(context)
+        exchange = Exchange(
+            session=session,
+            id=context.request_id,
+            method=context.method,
+            params=context.params,
+            channel=SdkChannel(channel),
+            headers=_protocol_headers(context.request),
+            cancelled=lambda: _cancelled(channel),
+        )
+
+        async def innermost(middleware_context: MiddlewareContext[Any]) -> dict[str, Any]:
+            exchange.params = _edited(middleware_context.message, exchange.params)
+            return await ask_backend(downstream, exchange)
+
+        result = as_result(await self._run(context, session, exchange, innermost))
+        if context.method == "tools/list":
+            self._schemas.learn(result)
+        return result
+
+    async def _notification(self, context: ServerRequestContext[Any, Any]) -> None:
+        if context.method == CANCELLED:
+            return  # cancels the request's own task, which tells the backend with its own id
+        if context.method == "notifications/initialized":
+            connection_of(context).initialized.set()
+        downstream, session = self._downstreams.find(context)
+
+        async def innermost(middleware_context: MiddlewareContext[Any]) -> None:
+            params = _edited(middleware_context.message, context.params)
+            backend_session = await downstream.backend_session(session)
+            await backend_session.notify(context.method, params)
+
+        await self._run(context, session, None, innermost)
+
+    async def _run(
+        self,
+        context: ServerRequestContext[Any, Any],
+        session: Session,
+        exchange: Exchange | None,
+        innermost: Any,
+    ) -> Any:
+        """Run the FastMCP middleware around the backend, in the context that FastMCP gives it."""
+        with bind_request_context(context):
+            async with Context(fastmcp=self._app, session=context.session) as fastmcp_context:
+                tap_context = TapContext(
+                    message=context.params if context.params is not None else {},
+                    type="notification" if exchange is None else "request",
+                    method=context.method,
+                    fastmcp_context=fastmcp_context,
+                    exchange=exchange,
+                    session=session,
+                )
+                return await run_chain(self._app, tap_context, innermost)
+
+
+async def ask_backend(downstream: Downstream, exchange: Exchange) -> dict[str, Any]:
+    """Ask the backend, with its errors in the form that FastMCP's middleware knows.
+
+    Raises:
+        WireError: The error of the backend, or why it could not be asked.
+    """
+    try:
+        backend_session = await downstream.backend_session(exchange.session)
+        return as_result(await backend_session.request(exchange))
+    except RpcError as error:
+        raise WireError(error.error, unanswered=isinstance(error, UnansweredError)) from None
+    except McptapError as error:
+        raise WireError({"code": CONNECTION_CLOSED, "message": error.message}, unanswered=True) from error
+
+
+class SchemaBook:
+    """The input schemas of the tools that were seen in ``tools/list``, where headers depend on them."""
+
+    def __init__(self) -> None:
+        self._schemas: dict[str, Mapping[str, Any]] = {}
+
+    def learn(self, result: Json) -> None:
+        """Take the tools of a ``tools/list`` result whose arguments are mirrored in headers."""
+        tools = result.get("tools")
+        for tool in tools if isinstance(tools, list) else []:
+            schema = tool.get("inputSchema") if isinstance(tool, dict) else None
+            if isinstance(schema, dict) and isinstance(tool.get("name"), str) and x_mcp_header_map(schema):
+                self._schemas[tool["name"]] = schema
+
+    def find(self, tool: str) -> Mapping[str, Any] | None:
+        """The schema of a tool, or ``None`` where there is nothing to validate."""
+        return self._schemas.get(tool)
+
+
+def _edited(message: Any, params: Json | None) -> Json | None:
+    """The params as middleware left them; absent params stay absent."""
+    return None if params is None and not message else message
+
+
+def _protocol_headers(request: Any) -> dict[str, str]:
+    if request is None:
+        return {}
+    return {name: value for name, value in request.headers.items() if name.startswith(PARAM_HEADER_PREFIX)}
+
+
+def _cancelled(channel: Any) -> Json | None:
+    """The params of the cancel notification; the SDK's HTTP front says only that there was one."""
+    if hasattr(channel, "cancelled"):
+        return cast("Json | None", channel.cancelled)
+    return {} if channel.cancel_requested.is_set() else None

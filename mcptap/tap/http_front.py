@@ -1,0 +1,91 @@
+"""The front for HTTP clients: FastMCP's own app, on a socket that is ours before anything starts."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+import anyio
+import uvicorn
+
+from mcptap.errors import UsageError
+from mcptap.tap.app import Tap
+from mcptap.tap.private import lifespan_of
+
+_DRAIN: Final = 0.3
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the command line, which has more to end than a server."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """Take the port, or say why not; port 0 takes a free one.
+
+    Raises:
+        UsageError: It is in use, or the host isn't ours.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        taken = socket.socket(family, kind, protocol)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(address)
+        taken.listen(1024)
+    except OSError as error:
+        hint = "choose another with --port, or --port 0 for a free one"
+        raise UsageError(f"can't listen on {host}:{port}: {error.strerror}", hint) from None
+    return taken
+
+
+def address_of(taken: socket.socket, path: str) -> str:
+    """The URL of a front that listens on a socket."""
+    host, port = taken.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
+
+
+async def serve_http(
+    tap: Tap, taken: socket.socket, *, transport: Literal["http", "sse"], path: str, stop: anyio.Event
+) -> None:
+    """Serve clients until told to stop, or until the tap can't go on.
+
+    Args:
+        tap: What answers them.
+        taken: A listening socket; it is closed at the end.
+        transport: Streamable HTTP or legacy SSE.
+        path: Where the endpoint is.
+        stop: Set from outside.
+    """
+    app = tap.http_app(transport=transport, path=path, host_origin_protection=True)
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        log_level="critical",
+        access_log=False,
+        timeout_graceful_shutdown=_DRAIN,  # type: ignore[arg-type]  # for wait_for
+        ws="none",
+    )
+    server = _Server(config)
+
+    async def ending(event: anyio.Event) -> None:
+        await event.wait()
+        tap.end_recording()
+        server.should_exit = True
+
+    async with lifespan_of(tap), anyio.create_task_group() as tasks:
+        tasks.start_soon(ending, stop)
+        tasks.start_soon(ending, tap.stopping)
+        await _run(server, taken)
+        tasks.cancel_scope.cancel()
+
+
+async def _run(server: uvicorn.Server, taken: Any) -> None:
+    try:
+        await server.serve(sockets=[taken])
+    finally:
+        taken.close()

@@ -1,0 +1,163 @@
+"""mcptap's own stdin and stdout as a link: the front of a stdio client.
+
+While it is open, descriptor 1 leads to stderr, so that nothing which prints can break the protocol,
+and descriptor 0 to nowhere, so that no child reads the client's requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import stat
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Final
+
+import anyio
+
+from mcptap.tap.link import Frame, Link, Receiver
+from mcptap.tap.link.lines import LineReader, encode
+
+_CHUNK: Final = 1 << 16
+_ABOVE_STDERR: Final = 3
+_FLUSH: Final = 0.5
+
+
+@contextlib.asynccontextmanager
+async def open_stdio(receiver: Receiver) -> AsyncIterator[Link]:
+    """Take over stdin and stdout until the context is left."""
+    with _diverted(0, os.devnull) as stdin, _diverted(1, None) as stdout:
+        loop = asyncio.get_running_loop()
+        source = _Input(receiver)
+        if _can_be_polled(stdin):
+            # The loop closes what it is given.
+            await loop.connect_read_pipe(lambda: source, os.fdopen(os.dup(stdin), "rb", buffering=0))
+        else:
+            threading.Thread(target=_pump, args=(stdin, source, loop), daemon=True).start()
+        output: _PipeOutput | _FileOutput
+        if _can_be_polled(stdout):
+            pipe = os.fdopen(os.dup(stdout), "wb", buffering=0)
+            _, output = await loop.connect_write_pipe(_PipeOutput, pipe)
+        else:
+            output = _FileOutput(stdout)
+        try:
+            yield output
+        finally:
+            with anyio.move_on_after(_FLUSH, shield=True):
+                await output.flush()
+
+
+@contextlib.contextmanager
+def _diverted(fd: int, elsewhere: str | None) -> Iterator[int]:
+    """Point ``fd`` elsewhere (``None``: to stderr) and give out a private copy of what it was."""
+    private = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ABOVE_STDERR)
+    blocking = os.get_blocking(private)
+    other = os.open(elsewhere, os.O_RDONLY) if elsewhere else os.dup(2)
+    os.dup2(other, fd)
+    os.close(other)
+    try:
+        yield private
+    finally:
+        # A pipe that others hold too must not stay non-blocking behind our back.
+        os.set_blocking(private, blocking)
+        os.dup2(private, fd)
+        os.close(private)
+
+
+def _can_be_polled(fd: int) -> bool:
+    mode = os.fstat(fd).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)
+
+
+def _pump(fd: int, source: _Input, loop: asyncio.AbstractEventLoop) -> None:
+    """Read a file, which can't be polled, from a thread of its own."""
+    with contextlib.suppress(RuntimeError):  # the loop has ended before the file did
+        while data := os.read(fd, _CHUNK):
+            loop.call_soon_threadsafe(source.data_received, data)
+        loop.call_soon_threadsafe(source.eof_received)
+
+
+class _Input(asyncio.Protocol):
+    """What the client writes."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._lines = LineReader(receiver.received, self._rubbish)
+        self._ended = False
+
+    def data_received(self, data: bytes) -> None:
+        self._lines.feed(data)
+
+    def eof_received(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._lines.finish()
+            self._receiver.closed("the client closed stdin")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self.eof_received()
+
+    def _rubbish(self, line: bytes, nothing_else: bool) -> None:
+        del nothing_else
+        sample = line[:60].decode(errors="replace").strip()
+        self._receiver.warned(f"the client sent a line that is not JSON-RPC, ignored: {sample!r}")
+
+
+class _PipeOutput(asyncio.BaseProtocol):
+    """What the client reads, on a pipe: never blocks mcptap."""
+
+    _transport: asyncio.WriteTransport
+
+    def __init__(self) -> None:
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    def send(self, frame: Frame, headers: Mapping[str, str] | None = None) -> None:
+        del headers
+        if not self._transport.is_closing():
+            self._transport.write(encode(frame))
+
+    async def drain(self) -> None:
+        await self._writable.wait()
+
+    async def flush(self) -> None:
+        self._transport.set_write_buffer_limits(high=0)
+        if self._transport.get_write_buffer_size() and not self._transport.is_closing():
+            self._writable.clear()
+            await self._writable.wait()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - the loop's own promise
+        self._transport = transport
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._writable.set()
+
+
+class _FileOutput:
+    """What the client reads, where stdout is a file: writing to it doesn't wait for a reader."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def send(self, frame: Frame, headers: Mapping[str, str] | None = None) -> None:
+        del headers
+        data = memoryview(encode(frame))
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+    async def drain(self) -> None:
+        """A file is always ready."""
+
+    async def flush(self) -> None:
+        """Nothing is held back."""

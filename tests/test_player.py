@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from mcptap.cassette.index import CassetteIndex, Entry
+from mcptap.matching.canonical import key_of
+from mcptap.matching.miss import Miss, Reason
+from mcptap.matching.nearest import MOST_CANDIDATES
+from mcptap.matching.refusal import Refusal
+from mcptap.model import Era, Event, Interaction
+from mcptap.player import Answer, Cursor, Hit, Player, Pong, Summary
+
+Asked = tuple[Era, str, dict[str, Any] | None]
+
+
+class InMemory:
+    """A recording of requests and their outcomes, in order."""
+
+    def __init__(self, *recorded: tuple[Asked, dict[str, Any]]) -> None:
+        self.interactions: list[Interaction] = []
+        self.entries: list[Entry] = []
+        self.by_key: dict[bytes, list[Entry]] = defaultdict(list)
+        self.by_method: dict[str, list[Entry]] = defaultdict(list)
+        self.reads = 0
+        for seq, ((era, method, params), outcome) in enumerate(recorded):
+            self.interactions.append(Interaction(seq, 1, 0.0, method, params, **outcome))
+            entry = Entry(seq, 1, era, method, key_of(era, method, params), (seq,))
+            self.entries.append(entry)
+            self.by_key[entry.key].append(entry)
+            self.by_method[method].append(entry)
+
+    def read(self, entry: Entry) -> Interaction:
+        self.reads += 1
+        return self.interactions[entry.seq]
+
+
+def handshake(method: str, params: dict[str, Any] | None = None) -> Asked:
+    return "handshake", method, params
+
+
+def modern(method: str, params: dict[str, Any] | None = None) -> Asked:
+    meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}
+    return "modern", method, {**(params or {}), "_meta": meta}
+
+
+def initialize(version: str, client: str = "agent") -> Asked:
+    info = {"name": client, "version": "1"}
+    return handshake("initialize", {"protocolVersion": version, "capabilities": {}, "clientInfo": info})
+
+
+def add(a: int, **meta: Any) -> Asked:
+    return handshake(
+        "tools/call", {"name": "add", "arguments": {"a": a}, **({"_meta": meta} if meta else {})}
+    )
+
+
+def answers(value: Any) -> dict[str, Any]:
+    return {"result": {"value": value}}
+
+
+def fails(code: int) -> dict[str, Any]:
+    return {"error": {"code": code, "message": "no"}}
+
+
+def say(answer: Answer) -> Any:
+    """An answer as a transcript shows it."""
+    match answer:
+        case Hit(_, interaction, repeat):
+            said = interaction.outcome or (interaction.result or {}).get("value", interaction.error)
+            return (said, "repeat") if repeat else said
+        case Pong(result):
+            return ("pong", result)
+        case Refusal(error):
+            return ("refused", error["code"])
+        case Miss():
+            return ("miss", answer.reason.name)
+
+
+def play(cursor: Cursor, *asked: Asked) -> list[Any]:
+    return [say(cursor.find(*one)) for one in asked]
+
+
+SESSION = (
+    (initialize("2025-11-25"), answers("hello")),
+    (handshake("tools/list"), answers("tools")),
+    (add(1), answers("first")),
+    (add(2), answers("other")),
+    (add(1), answers("second")),
+)
+
+
+def recorded(*more: tuple[Asked, dict[str, Any]]) -> Player:
+    return Player(InMemory(*SESSION, *more))
+
+
+def test_a_cassette_index_is_a_recording() -> None:
+    player = Player(CassetteIndex.of([], key_of))
+    assert play(player.cursor(), add(1)) == [("miss", "NO_ENTRY")]
+
+
+# The same request again
+
+
+def test_a_session_is_played_as_it_was_recorded() -> None:
+    player = recorded()
+    asked = [request for request, _ in SESSION]
+    assert play(player.cursor(), *asked) == ["hello", "tools", "first", "other", "second"]
+    assert player.summary() == Summary(played=5, repeated=0, missed=0, unused=0)
+
+
+def test_the_same_request_gets_its_answers_in_order_and_then_the_last_one_as_a_repeat() -> None:
+    player = recorded()
+    assert play(player.cursor(), add(1), add(1), add(1), add(1)) == [
+        "first",
+        "second",
+        ("second", "repeat"),
+        ("second", "repeat"),
+    ]
+    assert player.summary() == Summary(played=4, repeated=2, missed=0, unused=3)
+
+
+def test_volatile_meta_makes_no_other_request() -> None:
+    again = add(1, progressToken="live", traceparent="00-…")
+    assert play(recorded().cursor(), again, again) == ["first", "second"]
+
+
+def test_lists_repeat_for_ever_and_that_is_no_repeat() -> None:
+    player = recorded((handshake("tools/list"), answers("more tools")))
+    asked = [handshake("tools/list")] * 4
+    assert play(player.cursor(), *asked) == ["tools", "more tools", "more tools", "more tools"]
+    assert player.summary().repeated == 0
+
+
+def test_errors_and_outcomes_are_answers_like_any_other() -> None:
+    player = recorded((add(3), {"outcome": "cancelled"}), (add(4), fails(-32602)))
+    assert play(player.cursor(), add(3), add(4)) == ["cancelled", {"code": -32602, "message": "no"}]
+
+
+# Clients
+
+
+def test_every_client_starts_from_the_beginning() -> None:
+    player = recorded()
+    one, other = player.cursor(), player.cursor()
+    assert play(one, add(1)) == ["first"]
+    assert play(other, add(1)) == ["first"]
+    assert play(one, add(1)) == ["second"]
+    assert play(other, add(1)) == ["second"]
+    assert player.summary().repeated == 0
+
+
+def test_a_hundred_clients_initialize_whoever_they_are() -> None:
+    player = recorded()
+    for number in range(100):
+        assert play(player.cursor(), initialize("2025-11-25", f"client {number}")) == ["hello"]
+    assert player.summary() == Summary(played=100, repeated=0, missed=0, unused=4)
+
+
+def test_a_client_of_another_version_is_offered_the_recorded_one() -> None:
+    player = Player(
+        InMemory(
+            (initialize("1.0"), fails(-32602)),
+            (initialize("2025-06-18"), answers("older")),
+            (initialize("2025-11-25"), answers("newer")),
+        )
+    )
+    assert play(player.cursor(), initialize("2025-11-25")) == ["newer"]
+    assert play(player.cursor(), initialize("2024-11-05")) == ["older"]
+    assert play(player.cursor(), initialize("1.0")) == [{"code": -32602, "message": "no"}]
+
+
+# Ping
+
+
+def test_a_ping_that_was_never_recorded_is_answered_as_the_specification_demands() -> None:
+    player = recorded()
+    assert play(player.cursor(), handshake("ping"), handshake("ping")) == [("pong", {}), ("pong", {})]
+    assert player.summary() == Summary(played=2, repeated=0, missed=0, unused=5)
+
+
+def test_a_recorded_ping_is_played() -> None:
+    player = recorded((handshake("ping"), answers("odd")))
+    assert play(player.cursor(), handshake("ping"), handshake("ping")) == ["odd", "odd"]
+
+
+def test_the_modern_era_has_no_ping() -> None:
+    player = Player(InMemory((modern("tools/list"), answers("tools"))))
+    assert play(player.cursor(), modern("ping")) == [("miss", "NO_ENTRY")]
+
+
+# Eras
+
+
+def test_a_client_of_the_other_era_is_refused_by_a_handshake_recording() -> None:
+    player = recorded()
+    asked = [modern("server/discover"), modern("tools/list"), initialize("2025-11-25")]
+    assert play(player.cursor(), *asked) == [("refused", -32601), ("refused", -32600), "hello"]
+    assert player.summary() == Summary(played=1, repeated=0, missed=0, unused=4)
+
+
+def test_a_client_of_the_other_era_is_refused_by_a_modern_recording() -> None:
+    player = Player(InMemory((modern("server/discover"), answers("hello"))))
+    asked = [initialize("2025-11-25"), handshake("ping"), modern("server/discover")]
+    assert play(player.cursor(), *asked) == [("refused", -32022), ("refused", -32600), "hello"]
+
+
+def test_a_recorded_probe_that_failed_fails_again_and_is_no_sign_of_the_modern_era() -> None:
+    player = recorded((modern("server/discover"), fails(-32000)))
+    probe_and_call = [modern("server/discover"), modern("tools/call", {"name": "add"})]
+    assert play(player.cursor(), *probe_and_call) == [{"code": -32000, "message": "no"}, ("refused", -32600)]
+    assert player.summary().missed == 0
+
+
+def test_a_recorded_initialize_that_was_refused_is_no_sign_of_the_handshake_era() -> None:
+    player = Player(
+        InMemory((initialize("2025-11-25"), fails(-32022)), (modern("server/discover"), answers("hello")))
+    )
+    assert play(player.cursor(), initialize("2025-11-25")) == [{"code": -32022, "message": "no"}]
+    answer = player.cursor().find(*initialize("2025-06-18"))
+    assert isinstance(answer, Refusal)
+    assert answer.error["data"]["requested"] == "2025-06-18"
+
+
+def test_a_recording_of_both_eras_answers_each_client_from_its_own() -> None:
+    player = recorded((modern("tools/list"), answers("modern tools")))
+    asked = [modern("tools/list"), handshake("tools/list"), modern("tools/call", {"name": "add"})]
+    assert play(player.cursor(), *asked) == ["modern tools", "tools", ("miss", "NO_ENTRY")]
+
+
+def test_a_recording_without_any_result_refuses_nobody() -> None:
+    player = Player(InMemory((modern("tools/call"), {"outcome": "unanswered"})))
+    asked = [modern("tools/call", {"name": "add"}), initialize("2025-11-25")]
+    assert play(player.cursor(), *asked) == [("miss", "OTHER_PARAMS"), ("miss", "NO_ENTRY")]
+
+
+# Misses
+
+
+def test_an_unknown_method_is_a_miss() -> None:
+    player = recorded()
+    assert play(player.cursor(), handshake("logging/setLevel", {"level": "debug"})) == [("miss", "NO_ENTRY")]
+    assert player.summary() == Summary(played=0, repeated=0, missed=1, unused=5)
+
+
+def test_other_params_are_a_miss_and_never_something_similar() -> None:
+    answer = recorded().cursor().find(*add(3))
+    assert isinstance(answer, Miss)
+    assert answer.reason is Reason.OTHER_PARAMS
+    assert answer.error()["data"]["diff"] == [{"path": "$.arguments.a", "recorded": 1, "live": 3}]
+
+
+def test_of_equally_near_requests_the_one_not_made_yet_is_shown() -> None:
+    cursor = recorded().cursor()
+    answer = [cursor.find(*add(1)), cursor.find(*add(3))][-1]
+    assert isinstance(answer, Miss)
+    assert answer.nearest is not None
+    assert answer.nearest.seq == 3
+
+
+def test_a_miss_reads_no_more_of_a_long_recording_than_needed() -> None:
+    recording = InMemory(*((add(number), answers(number)) for number in range(5_000)))
+    player = Player(recording)
+    before = recording.reads
+    player.cursor().find(*add(-1))
+    assert recording.reads - before == MOST_CANDIDATES
+
+
+def test_a_client_that_answers_otherwise_is_counted_as_a_miss() -> None:
+    roots = Event(1.0, "server", "roots/list", result={"roots": []})
+    player = recorded((add(5), answers("five") | {"events": (roots,)}))
+    answer = player.cursor().find(*add(5))
+    assert isinstance(answer, Hit)
+    assert player.answer_differs(answer.interaction, roots, {"result": {"roots": []}}) is None
+    assert player.summary().missed == 0
+    assert player.answer_differs(answer.interaction, roots, {"result": {"roots": [{"uri": "file:///a"}]}})
+    assert player.summary().missed == 1
+
+
+# What is left over
+
+
+def test_what_no_client_asked_for_is_unused() -> None:
+    player = recorded()
+    play(player.cursor(), add(1))
+    assert [entry.seq for entry in player.unused()] == [0, 1, 3, 4]
+    play(player.cursor(), initialize("2025-11-25"), add(2))
+    assert [entry.seq for entry in player.unused()] == [1, 4]
+
+
+def test_of_what_repeats_for_ever_one_answer_stands_for_all() -> None:
+    player = recorded((initialize("2025-11-25"), answers("hello again")))
+    play(player.cursor(), initialize("2025-11-25"))
+    assert [entry.seq for entry in player.unused()] == [1, 2, 3, 4]
+
+
+def test_the_same_seq_in_two_cassettes_is_not_the_same_request() -> None:
+    recording = InMemory((add(1), answers("here")))
+    (here,) = recording.entries
+    there = Entry(here.seq, 2, here.era, here.method, key_of(*add(2)), here.offsets, file=1)
+    recording.entries.append(there)
+    player = Player(recording)
+    play(player.cursor(), add(1))
+    assert player.unused() == [there]
+
+
+@pytest.mark.parametrize("repeated", [0, 1])
+def test_the_summary_is_one_sentence(repeated: int) -> None:
+    summary = Summary(played=7, repeated=repeated, missed=0, unused=2)
+    assert summary.sentence() == f"played 7, repeated {repeated}, missed 0, unused 2"
