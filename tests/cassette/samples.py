@@ -46,7 +46,7 @@ exact_numbers = st.sampled_from(
 json_values = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(-(2**63), 2**64 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | exact_numbers
     | strings,

@@ -30,18 +30,20 @@ async def open_stdio(receiver: Receiver) -> AsyncIterator[Link]:
     """Take over stdin and stdout until the context is left."""
     with _diverted(0, os.devnull) as stdin, _diverted(1, None) as stdout:
         loop = asyncio.get_running_loop()
+        output: _PipeOutput | _FileOutput
+        if _can_be_polled(stdout):
+            pipe = os.fdopen(os.dup(stdout), "wb", buffering=0)
+            transport, output = await loop.connect_write_pipe(_PipeOutput, pipe)
+            # Not in connection_made: uvloop calls that later, when the first answer may be due already.
+            output.transport = transport
+        else:
+            output = _FileOutput(stdout)
         source = _Input(receiver)
         if _can_be_polled(stdin):
             # The loop closes what it is given.
             await loop.connect_read_pipe(lambda: source, os.fdopen(os.dup(stdin), "rb", buffering=0))
         else:
             threading.Thread(target=_pump, args=(stdin, source, loop), daemon=True).start()
-        output: _PipeOutput | _FileOutput
-        if _can_be_polled(stdout):
-            pipe = os.fdopen(os.dup(stdout), "wb", buffering=0)
-            _, output = await loop.connect_write_pipe(_PipeOutput, pipe)
-        else:
-            output = _FileOutput(stdout)
         try:
             yield output
         finally:
@@ -109,7 +111,7 @@ class _Input(asyncio.Protocol):
 class _PipeOutput(asyncio.BaseProtocol):
     """What the client reads, on a pipe: never blocks mcptap."""
 
-    _transport: asyncio.WriteTransport
+    transport: asyncio.WriteTransport
 
     def __init__(self) -> None:
         self._writable = asyncio.Event()
@@ -117,21 +119,17 @@ class _PipeOutput(asyncio.BaseProtocol):
 
     def send(self, frame: Frame, headers: Mapping[str, str] | None = None) -> None:
         del headers
-        if not self._transport.is_closing():
-            self._transport.write(encode(frame))
+        if not self.transport.is_closing():
+            self.transport.write(encode(frame))
 
     async def drain(self) -> None:
         await self._writable.wait()
 
     async def flush(self) -> None:
-        self._transport.set_write_buffer_limits(high=0)
-        if self._transport.get_write_buffer_size() and not self._transport.is_closing():
+        self.transport.set_write_buffer_limits(high=0)
+        if self.transport.get_write_buffer_size() and not self.transport.is_closing():
             self._writable.clear()
             await self._writable.wait()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - the loop's own promise
-        self._transport = transport
 
     def pause_writing(self) -> None:
         self._writable.clear()
