@@ -65,7 +65,7 @@ def is_volatile_meta(key: str) -> bool:
 def meta_of(params: Json | None) -> Mapping[str, Any]:
     """The ``_meta`` object of ``params``, or an empty one where there is none."""
     meta = params.get(META) if params else None
-    return meta if isinstance(meta, Mapping) else {}
+    return meta if isinstance(meta, dict) else {}
 
 
 def era_of(method: str, params: Json | None) -> Era:

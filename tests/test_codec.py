@@ -5,10 +5,12 @@ import pickle
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mcptap.codec import ExactFloat, ExactInt, dumps, loads
+
+unhurried = settings(deadline=None)
 
 
 def _paired(text: str) -> str:
@@ -50,11 +52,13 @@ def whole(text: bytes) -> bytes:
     return dumps(loads(text))
 
 
+@unhurried
 @given(values)
 def test_value_comes_back(value: Any) -> None:
     assert loads(dumps(value)) == value
 
 
+@unhurried
 @given(values)
 def test_text_is_json_for_every_other_parser_and_one_line(value: Any) -> None:
     text = dumps(value)
@@ -64,6 +68,7 @@ def test_text_is_json_for_every_other_parser_and_one_line(value: Any) -> None:
     assert b"\x00" not in text
 
 
+@unhurried
 @given(texts)
 @example("-0")
 @example("[-0]")
@@ -88,6 +93,7 @@ def _ascii(text: str) -> str:
     return "".join(char if char <= "~" else json.dumps(char)[1:-1] for char in text)
 
 
+@unhurried
 @given(st.lists(strings, unique=True, min_size=2))
 def test_members_keep_their_order(names: list[str]) -> None:
     assert list(loads(dumps(dict.fromkeys(names, 1)))) == names

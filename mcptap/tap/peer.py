@@ -104,9 +104,9 @@ class Call:
         if isinstance(self.outcome, RpcError):
             raise self.outcome
         if (error := self.outcome.get("error")) is not None:
-            raise RpcError(error if isinstance(error, Mapping) else {"message": str(error)})
+            raise RpcError(error if isinstance(error, dict) else {"message": str(error)})
         result = self.outcome.get("result")
-        if not isinstance(result, Mapping):
+        if not isinstance(result, dict):
             raise RpcError.of(INTERNAL_ERROR, "The answer has no result object (JSON-RPC 2.0, section 5)")
         return result
 

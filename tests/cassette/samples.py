@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from mcptap.cassette import format as lines
@@ -20,6 +21,9 @@ from mcptap.model import (
     SessionStart,
     Target,
 )
+
+unhurried = settings(deadline=None)
+"""For tests that may have to wait for a busy machine."""
 
 HEADER = CassetteHeader(
     id="0198c0de",
@@ -79,7 +83,9 @@ headers = st.builds(
 sessions = st.builds(
     SessionStart, numbers, seconds, eras, st.text(), optional_objects, st.none() | st.just("2026-11-22")
 )
-asked = st.fixed_dictionaries({"result": objects}) | st.fixed_dictionaries({"error": objects}) | st.just({})
+asked: st.SearchStrategy[dict[str, Any]] = (
+    st.fixed_dictionaries({"result": objects}) | st.fixed_dictionaries({"error": objects}) | st.just({})
+)
 
 
 def _spoken(made: type[Any], **members: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
 
 from mcptap import codec
 from mcptap.cassette import format as lines
@@ -47,31 +47,37 @@ def test_schema_is_a_schema() -> None:
     Draft202012Validator.check_schema(lines.schema())
 
 
+@samples.unhurried
 @given(samples.headers)
 def test_header_comes_back(header: CassetteHeader) -> None:
     assert parsing.parse_header(through_the_file(lines.header_line(header))) == header
 
 
+@samples.unhurried
 @given(samples.sessions)
 def test_session_comes_back(session: SessionStart) -> None:
     assert joined(lines.session_line(session)) == [session]
 
 
+@samples.unhurried
 @given(samples.interactions)
 def test_interaction_comes_back(interaction: Interaction) -> None:
     assert joined(lines.interaction_line(interaction)) == [interaction]
 
 
+@samples.unhurried
 @given(samples.messages)
 def test_message_comes_back(message: Message) -> None:
     assert joined(lines.message_line(message)) == [message]
 
 
+@samples.unhurried
 @given(samples.gaps)
 def test_gap_comes_back(gap: Gap) -> None:
     assert joined(lines.gap_line(gap)) == [gap]
 
 
+@samples.unhurried
 @given(samples.interactions)
 def test_split_interaction_comes_back_in_one_piece_with_its_events_in_order(interaction: Interaction) -> None:
     in_order = tuple(sorted(interaction.events, key=lambda event: event.at_ms))
@@ -89,6 +95,7 @@ def test_split_interaction_comes_back_in_one_piece_with_its_events_in_order(inte
     assert lines.begin_line(record) == split[0]
 
 
+@samples.unhurried
 @given(samples.interactions)
 def test_begin_without_end_is_unanswered(interaction: Interaction) -> None:
     (record,) = joined(lines.begin_line(interaction))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcptap import codec
@@ -66,6 +66,7 @@ def test_lines_have_their_numbers_and_the_offsets_that_they_can_be_read_at(path:
         assert cassette.record_at(joined.offsets) == joined.record
 
 
+@settings(samples.unhurried, max_examples=30)
 @given(st.lists(samples.interactions, max_size=4))
 def test_what_is_written_is_what_is_read(
     tmp_path_factory: pytest.TempPathFactory, interactions: list[Interaction]

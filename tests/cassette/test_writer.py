@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -225,6 +225,26 @@ def test_lock_ends_with_close(path: Path) -> None:
     open_writer(path).close()
 
 
+def test_cassette_that_a_rewrite_replaced_just_before_the_lock_is_opened_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples.write(path, [])
+    real_lock = fcntl.flock
+    replacement = [samples.write(path.with_name("other-" + path.name))]
+
+    def late(descriptor: int, operation: int) -> None:
+        if replacement:
+            replacement.pop().replace(path)
+        real_lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    writer = open_writer(path)
+    writer.append(lines.interaction_line(samples.call(4)))
+    writer.close()
+
+    assert list(open_cassette(path).records()) == [*samples.SAMPLE_RECORDS, samples.call(4)]
+
+
 FILL_THE_DISK = """
 import resource, sys
 from pathlib import Path
@@ -422,7 +442,7 @@ def test_what_can_not_be_written_is_told_in_one_line(
     name: str, reason: str, mode: str, tmp_path: Path
 ) -> None:
     (tmp_path / "directory").mkdir()
-    (tmp_path / "file").write_text(textwrap.dedent("x"))
+    (tmp_path / "file").write_text("x")
     os.mkfifo(tmp_path / "pipe")
 
     with pytest.raises(CassetteError) as caught:
