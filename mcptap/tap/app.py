@@ -5,31 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.to_thread import run_sync
 from fastmcp import FastMCP
+from fastmcp.server.http import StarletteWithLifespan
 from fastmcp.server.middleware import Middleware
+from starlette.middleware import Middleware as ASGIMiddleware
 
 from mcptap import __version__
 from mcptap.cassette.index import CassetteIndex
-from mcptap.cassette.naming import claim, is_folder
 from mcptap.cassette.reader import Cassette
-from mcptap.cassette.writer import CassetteWriter, Fsync, WriteMode
+from mcptap.cassette.writer import Fsync, WriteMode
 from mcptap.errors import McptapError, RecordingError, UpstreamError
 from mcptap.exchange import Backend
 from mcptap.matching.canonical import key_of
-from mcptap.model import CassetteHeader, Target
+from mcptap.model import Target
 from mcptap.player import Player
 from mcptap.recorder import Recorder
+from mcptap.recording import OnWriteError, Recording, open_recording
 from mcptap.tap.backends.live import LiveBackend
 from mcptap.tap.backends.replay import CassetteBackend
 from mcptap.tap.downstream import Downstream, Downstreams
@@ -40,33 +40,14 @@ from mcptap.tap.link.streams import open_streams
 from mcptap.tap.middleware import TapMiddleware
 from mcptap.tap.private import insert_outermost, lifespan_of, replace_run, replace_schema_lookup
 from mcptap.tap.target import TargetLike, upstream_of
+from mcptap.tap.verbatim import Verbatim, transport_of
 
-OnWriteError: TypeAlias = Literal["stop", "continue"]
-_TICK = 0.25
 _LAST_WORDS = 1.0
-_SYNC_EVERY = 4  # ticks: the fsync interval of 1 s
 
 
 def report_to_stderr(line: str) -> None:
     """Print a line for the user where it can't disturb the protocol."""
     print(f"mcptap: {line}", file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """Where and how a tap records.
-
-    Attributes:
-        path: The cassette, or a folder in which each run gets a cassette of its own.
-        mode: ``all`` appends to a cassette that is there; ``rewrite`` replaces it at the end.
-        fsync: What survives a power loss.
-        on_write_error: Whether to stop when something can't be recorded, or go on and mark a gap.
-    """
-
-    path: Path
-    mode: WriteMode = "all"
-    fsync: Fsync = "interval"
-    on_write_error: OnWriteError = "stop"
 
 
 class Tap(FastMCP[Any]):
@@ -130,6 +111,16 @@ class Tap(FastMCP[Any]):
         options.setdefault("host_origin_protection", True)
         await super().run_http_async(show_banner=show_banner, **options)
 
+    def http_app(self, *positional: Any, **options: Any) -> StarletteWithLifespan:
+        """Make the ASGI application as FastMCP does, with Host and Origin checked unless told otherwise."""
+        bound = signature(super().http_app).bind(*positional, **options).arguments
+        transport = "sse" if bound.get("transport") == "sse" else "http"
+        if bound.get("host_origin_protection") is None:
+            bound["host_origin_protection"] = True
+        own = ASGIMiddleware(Verbatim, owner=self, transport=transport)
+        bound["middleware"] = [*(bound.get("middleware") or ()), own]
+        return super().http_app(**bound)
+
     async def prepare(self, downstream: Downstream) -> None:
         """Start the server with its client, as the client itself would."""
         if isinstance(self._backend, LiveBackend):
@@ -165,10 +156,8 @@ class Tap(FastMCP[Any]):
         """Record what is still open as unanswered, before the tasks that wait for it are ended."""
         if self._recorder is not None:
             recorder, self._recorder = self._recorder, None
-            try:
+            with contextlib.suppress(RecordingError):  # it has been reported
                 recorder.close()
-            except RecordingError as error:
-                self._recording_failed(error)
             self.recorded = recorder.recorded
 
     async def _dispatch(self, context: Any, call_next: Any) -> Any:
@@ -177,8 +166,10 @@ class Tap(FastMCP[Any]):
         return await self._hop(context, call_next)
 
     async def _serve_streams(self, read: Any, write: Any, *_: Any, **__: Any) -> None:
+        transport = transport_of(self)
         async with lifespan_of(self):
-            await self._serve(partial(open_streams, read, write), "memory")
+            opener = partial(open_streams, read, write, verbatim=transport == "sse")
+            await self._serve(opener, transport)
 
     async def _serve(self, opener: Any, transport: str) -> None:
         await serve(self, self._downstreams, opener, transport, self)
@@ -188,13 +179,11 @@ class Tap(FastMCP[Any]):
         """Hold what one run needs: the cassette, the backend, the clients. FastMCP enters it."""
         self.stopping = anyio.Event()
         async with contextlib.AsyncExitStack() as stack:
-            recorder = stack.enter_context(self._recording_to_cassette())
+            stack.enter_context(self._recording_to_cassette())
             backend = self._backend = await stack.enter_async_context(_entered(self._make_backend(self)))
             tasks = self._tasks = await stack.enter_async_context(anyio.create_task_group())
             self._downstreams = Downstreams(backend, tasks)
             self._hop = Hop(self, self._downstreams, self.schemas)
-            if recorder is not None:
-                tasks.start_soon(self._tick, *recorder)
             try:
                 yield
             finally:
@@ -203,64 +192,35 @@ class Tap(FastMCP[Any]):
                 tasks.cancel_scope.cancel()
 
     @contextlib.contextmanager
-    def _recording_to_cassette(self) -> Any:
+    def _recording_to_cassette(self) -> Iterator[None]:
         if self._recording is None:
-            yield None
+            yield
             return
-        recording, now = self._recording, datetime.now(UTC)
-        path = recording.path
-        if is_folder(path):
-            path = claim(path, self._target.name if self._target else self.name, now)
-        header = CassetteHeader(
-            id=uuid.uuid4().hex,
-            recorded_at=_rfc3339(now),
-            by=f"mcptap {__version__}",
-            upstream=self._target,
-        )
-        writer = CassetteWriter.open(path, header, mode=recording.mode, fsync=recording.fsync)
-        if writer.torn is not None:
-            self.report(f"the torn end of {path} was cut off and saved as {writer.torn}")
-        recorder = Recorder(
-            writer,
-            first_seq=writer.next_seq,
-            first_session=writer.next_session,
-            elapsed=writer.elapsed0,
-            started_at=_rfc3339(now) if writer.appending else None,
-            on_write_error=recording.on_write_error,
-            on_failure=self._recording_failed,
-        )
-        self._recorder, self.recorded_to, self.recorded = recorder, path, 0
-        tap_middleware = TapMiddleware(recorder)
-        self.middleware.insert(0, tap_middleware)
-        try:
-            yield recorder, writer
-        finally:
-            self.middleware.remove(tap_middleware)
-            try:
-                writer.close()
-            except RecordingError as error:
+        target = self._target or Target(self.name, "memory", ())
+        loop, thread = asyncio.get_running_loop(), threading.get_ident()
+
+        def failed(error: RecordingError) -> None:
+            if threading.get_ident() == thread:
                 self._recording_failed(error)
+            else:
+                loop.call_soon_threadsafe(self._recording_failed, error)
+
+        with open_recording(self._recording, target, on_failure=failed) as opened:
+            if opened.torn is not None:
+                self.report(f"the torn end of {opened.path} was cut off and saved as {opened.torn}")
+            self._recorder, self.recorded_to, self.recorded = opened.recorder, opened.path, 0
+            tap_middleware = TapMiddleware(opened.recorder)
+            self.middleware.insert(0, tap_middleware)
+            try:
+                yield
+            finally:
+                self.middleware.remove(tap_middleware)
 
     def _recording_failed(self, error: RecordingError) -> None:
         recording = self._recording
         stop = recording is None or recording.on_write_error == "stop"
         if self.failure is None or not isinstance(self.failure, RecordingError):
             self.fail(error, stop=stop)
-
-    async def _tick(self, recorder: Recorder, writer: CassetteWriter) -> None:
-        """Do what time demands: lines for what stays open, and the sync."""
-        ticks = 0
-        while True:
-            await anyio.sleep(_TICK)
-            ticks += 1
-            try:
-                recorder.tick()
-                if ticks % _SYNC_EVERY == 0 and self._recording and self._recording.fsync == "interval":
-                    await run_sync(writer.sync)
-            except RecordingError as error:
-                self._recording_failed(error)
-                if self.stopping.is_set():
-                    return
 
 
 def create_tap(
@@ -380,7 +340,3 @@ async def _entered(backend: Any) -> AsyncIterator[Backend]:
             yield entered
     else:
         yield backend
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

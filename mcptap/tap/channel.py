@@ -12,6 +12,7 @@ from mcp_types import ErrorData
 
 from mcptap.exchange import INTERNAL_ERROR, RpcError
 from mcptap.model import Json
+from mcptap.tap.verbatim import stand_in
 
 
 class WireError(MCPError):
@@ -39,18 +40,28 @@ def raw_error(error: MCPError) -> Json:
 
 
 class SdkChannel:
-    """A `Channel` over anything of the SDK's that can send to the client."""
+    """A `Channel` over anything of the SDK's that can send to the client.
 
-    def __init__(self, outbound: Outbound) -> None:
+    Args:
+        outbound: What sends.
+        verbatim: Whether what it sends passes `mcptap.tap.verbatim.Verbatim`.
+    """
+
+    def __init__(self, outbound: Outbound, *, verbatim: bool = False) -> None:
         self._outbound = outbound
+        self._verbatim = verbatim
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Send a notification; see `Channel.notify`."""
+        if self._verbatim and params is not None:
+            params = stand_in(params)
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             await self._outbound.notify(method, params)
 
     async def ask(self, method: str, params: Json | None) -> Json:
         """Send a request; see `Channel.ask`."""
+        if self._verbatim and params is not None:
+            params = stand_in(params)
         try:
             return await self._outbound.send_raw_request(method, params)
         except MCPError as error:

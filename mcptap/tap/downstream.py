@@ -15,6 +15,7 @@ from mcptap.model import Era, Json
 from mcptap.protocol import client_of, era_of
 from mcptap.tap.channel import NoChannel, SdkChannel
 from mcptap.tap.private import connection_of
+from mcptap.tap.verbatim import is_verbatim
 
 _STATE: Final = "mcptap"
 _MOST_STATELESS: Final = 1_000
@@ -117,11 +118,12 @@ class Downstreams:
         self._stateless_by_key: OrderedDict[object, Session] = OrderedDict()
         self._stateless_sessions: OrderedDict[Session, None] = OrderedDict()
 
-    def attach(self, connection: Connection, transport: str) -> Downstream:
+    def attach(self, connection: Connection, transport: str, *, verbatim: bool = False) -> Downstream:
         """Make the downstream of a connection that lasts; `Downstream.close` ends it."""
         found = cast("Downstream | None", connection.state.get(_STATE))
         if found is None:
-            found = Downstream(self._backend, self._tasks, transport, SdkChannel(connection.outbound))
+            channel = SdkChannel(connection.outbound, verbatim=verbatim)
+            found = Downstream(self._backend, self._tasks, transport, channel)
             connection.state[_STATE] = found
             connection.exit_stack.push_async_callback(found.close)
         return found
@@ -138,7 +140,7 @@ class Downstreams:
         attached = cast("Downstream | None", connection.state.get(_STATE))
         if attached is None and era_of(context.method, params) == "modern":
             return self._stateless, self._stateless_session(context, params)
-        downstream = attached or self.attach(connection, "http")
+        downstream = attached or self.attach(connection, "http", verbatim=is_verbatim(context.request))
         return downstream, downstream.session(context.method, params, notification=notification)
 
     def _stateless_session(self, context: ServerRequestContext[Any, Any], params: Json | None) -> Session:

@@ -7,23 +7,25 @@ or rewritten what it gets, and the SDK sends what it returns as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from fastmcp.server.context import Context
 from fastmcp.server.dependencies import bind_request_context
 from fastmcp.server.middleware import MiddlewareContext
 from mcp.server.context import CallNext, ServerRequestContext
+from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import x_mcp_header_map
 
 from mcptap.errors import McptapError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
 from mcptap.model import Json
 from mcptap.protocol import PARAM_HEADER_PREFIX
-from mcptap.tap.channel import SdkChannel, WireError, as_result
+from mcptap.tap.channel import SdkChannel, WireError, as_result, raw_error
 from mcptap.tap.downstream import Downstream, Downstreams
 from mcptap.tap.peer import CANCELLED, CONNECTION_CLOSED
 from mcptap.tap.private import App, connection_of, request_channel_of, run_chain
+from mcptap.tap.verbatim import error_stand_in, exact_message, is_verbatim, stand_in
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -60,13 +62,13 @@ class Hop:
             await self._notification(context)
             return None
         downstream, session = self._downstreams.find(context)
-        channel = request_channel_of(context)
+        channel, verbatim = request_channel_of(context), is_verbatim(context.request)
         exchange = Exchange(
             session=session,
             id=context.request_id,
             method=context.method,
-            params=context.params,
-            channel=SdkChannel(channel),
+            params=_exact_params(context),
+            channel=SdkChannel(channel, verbatim=verbatim),
             headers=_protocol_headers(context.request),
             cancelled=lambda: _cancelled(channel),
         )
@@ -75,10 +77,13 @@ class Hop:
             exchange.params = _edited(middleware_context.message, exchange.params)
             return await ask_backend(downstream, exchange)
 
-        result = as_result(await self._run(context, session, exchange, innermost))
+        try:
+            result = as_result(await self._run(context, session, exchange, innermost))
+        except MCPError as error:
+            raise WireError(error_stand_in(raw_error(error))) if verbatim else error from None
         if context.method == "tools/list":
             self._schemas.learn(result)
-        return result
+        return stand_in(result) if verbatim else result
 
     async def _notification(self, context: ServerRequestContext[Any, Any]) -> None:
         if context.method == CANCELLED:
@@ -86,6 +91,7 @@ class Hop:
         if context.method == "notifications/initialized":
             connection_of(context).initialized.set()
         downstream, session = self._downstreams.find(context)
+        context = replace(context, params=_exact_params(context))
 
         async def innermost(middleware_context: MiddlewareContext[Any]) -> None:
             params = _edited(middleware_context.message, context.params)
@@ -102,10 +108,11 @@ class Hop:
         innermost: Any,
     ) -> Any:
         """Run the FastMCP middleware around the backend, in the context that FastMCP gives it."""
+        params = context.params if exchange is None else exchange.params
         with bind_request_context(context):
             async with Context(fastmcp=self._app, session=context.session) as fastmcp_context:
                 tap_context = TapContext(
-                    message=context.params if context.params is not None else {},
+                    message=params if params is not None else {},
                     type="notification" if exchange is None else "request",
                     method=context.method,
                     fastmcp_context=fastmcp_context,
@@ -152,6 +159,13 @@ class SchemaBook:
 def _edited(message: Any, params: Json | None) -> Json | None:
     """The params as middleware left them; absent params stay absent."""
     return None if params is None and not message else message
+
+
+def _exact_params(context: ServerRequestContext[Any, Any]) -> Json | None:
+    """The params as they came, where the transport's own parser may have changed their spelling."""
+    message = exact_message(context.request)
+    exact = message.get("params") if message and message.get("method") == context.method else None
+    return exact if isinstance(exact, dict) else context.params
 
 
 def _protocol_headers(request: Any) -> dict[str, str]:

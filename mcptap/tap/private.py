@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias, cast
 
-from fastmcp import FastMCP
+from fastmcp import Context, FastMCP
 from fastmcp.server.middleware import MiddlewareContext
 from mcp.server.connection import Connection
 from mcp.server.context import ServerMiddleware, ServerRequestContext
@@ -52,6 +52,12 @@ def lifespan_of(app: App) -> AbstractAsyncContextManager[None]:
 async def run_chain(app: App, context: MiddlewareContext[Any], innermost: CallNext) -> Any:
     """Run the server's FastMCP middleware once around ``innermost``, with raw messages."""
     return await app._run_middleware(context, cast("Any", innermost), phase="outer")  # noqa: SLF001
+
+
+def raw_context_of(context: Context) -> ServerRequestContext[Any, Any] | None:
+    """The SDK's raw context behind the one that FastMCP's middleware gets."""
+    request = context.request_context
+    return None if request is None else request._srctx  # noqa: SLF001
 
 
 def connection_of(context: ServerRequestContext[Any, Any]) -> Connection:

@@ -21,6 +21,7 @@ from mcp_types import (
 
 from mcptap.errors import UpstreamError
 from mcptap.tap.link import Frame, Link, Opener, Receiver
+from mcptap.tap.verbatim import error_stand_in, exact_message, stand_in
 
 
 def transport_opener(transport: ClientTransport) -> Opener:
@@ -41,10 +42,19 @@ def transport_opener(transport: ClientTransport) -> Opener:
 
 
 @contextlib.asynccontextmanager
-async def open_streams(read: Any, write: Any, receiver: Receiver) -> AsyncIterator[Link]:
-    """Speak over a pair of the SDK's streams of `SessionMessage` until the context is left."""
+async def open_streams(
+    read: Any, write: Any, receiver: Receiver, *, verbatim: bool = False
+) -> AsyncIterator[Link]:
+    """Speak over a pair of the SDK's streams of `SessionMessage` until the context is left.
+
+    Args:
+        read: Where messages come from.
+        write: Where they go.
+        receiver: Takes those that come.
+        verbatim: Whether those that go pass `mcptap.tap.verbatim.Verbatim`.
+    """
     async with anyio.create_task_group() as tasks:
-        link = StreamsLink(read, write, receiver)
+        link = StreamsLink(read, write, receiver, verbatim=verbatim)
         tasks.start_soon(link.read_all)
         tasks.start_soon(link.write_all)
         try:
@@ -70,7 +80,8 @@ class _Streams:
 class StreamsLink:
     """Frames to and from a pair of the SDK's streams."""
 
-    def __init__(self, read: Any, write: Any, receiver: Receiver) -> None:
+    def __init__(self, read: Any, write: Any, receiver: Receiver, *, verbatim: bool = False) -> None:
+        self._verbatim = verbatim
         self._read = read
         self._write = write
         self._receiver = receiver
@@ -79,6 +90,8 @@ class StreamsLink:
     def send(self, frame: Frame, headers: Mapping[str, str] | None = None) -> None:
         """Queue a frame; see `Link.send`."""
         metadata = ClientMessageMetadata(headers=dict(headers)) if headers else None
+        if self._verbatim:
+            frame = _with_stand_ins(frame)
         with contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
             self._send.send_nowait(SessionMessage(_to_message(frame), metadata))
 
@@ -90,7 +103,9 @@ class StreamsLink:
         with contextlib.suppress(anyio.ClosedResourceError):
             async for item in self._read:
                 if isinstance(item, SessionMessage):
-                    self._receiver.received(_to_frame(item.message))
+                    request = getattr(item.metadata, "request_context", None)
+                    exact = exact_message(request) if self._verbatim else None
+                    self._receiver.received(_to_frame(item.message) if exact is None else dict(exact))
                 else:
                     self._receiver.warned(f"something that is not JSON-RPC was ignored: {item}")
         self._receiver.closed("the connection was closed")
@@ -102,6 +117,17 @@ class StreamsLink:
                 async for message in self._outgoing:
                     await self._write.send(message)
         self._receiver.closed("the connection was closed")
+
+
+def _with_stand_ins(frame: Frame) -> Frame:
+    changed: Frame = {
+        member: stand_in(frame[member])
+        for member in ("params", "result")
+        if isinstance(frame.get(member), dict)
+    }
+    if "error" in frame:
+        changed["error"] = error_stand_in(frame["error"])
+    return {**frame, **changed}
 
 
 def _to_message(frame: Frame) -> JSONRPCMessage:

@@ -1,0 +1,181 @@
+"""Text on a screen: a table that fits the terminal, colour where it is wanted, JSON to read."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import signal
+import sys
+import textwrap
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, Final
+
+import click
+
+from mcptap import codec
+from mcptap.matching.excerpt import printable
+
+_GAP: Final = "  "
+_NARROWEST: Final = 8
+_DEEPEST: Final = 60  # levels of JSON that get lines of their own
+
+_PIPE_CLOSED: Final = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
+
+
+def set_up_screen() -> None:
+    """Honour ``NO_COLOR`` and ``TERM=dumb``, and show what stdout has no characters for as escapes."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        click.get_current_context().color = False
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def screen_width() -> int | None:
+    """The columns of the terminal; ``None`` where stdout is none: a pipe has room for everything."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS"):
+        return shutil.get_terminal_size().columns
+    return None
+
+
+def can_show(text: str) -> bool:
+    """Whether stdout has the characters of ``text``."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """End without a word where whoever reads stdout has seen enough (``mcptap inspect … | head``)."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer must go somewhere when Python closes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(_PIPE_CLOSED) from None
+
+
+def columns_of(text: str) -> int:
+    """How many columns a terminal needs for a printable ``text``."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
+
+
+def shortened(text: str, width: int) -> str:
+    """``text`` in no more than ``width`` columns; an ellipsis stands for what was cut off."""
+    if columns_of(text) <= width:
+        return text
+    ellipsis = "…" if can_show("…") else "..."
+    while text and columns_of(text) + len(ellipsis) > width:
+        text = text[:-1]
+    return (text + ellipsis)[:width]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: Its heading.
+        numeric: Whether its cells stand at the right.
+        shrinks: Whether it gives way where the table is wider than the screen.
+    """
+
+    title: str
+    numeric: bool = False
+    shrinks: bool = False
+
+
+class Table:
+    """A table whose cells are seen twice: first to `measure` them, then to lay them out.
+
+    So it may have more rows than fit into memory. Cells are made safe for a terminal.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._widths = [columns_of(column.title) for column in columns]
+
+    def measure(self, cells: Sequence[str]) -> None:
+        """Make room for a row."""
+        for place, cell in enumerate(cells):
+            widest = max(map(columns_of, map(printable, cell.split("\n"))))
+            self._widths[place] = max(self._widths[place], widest)
+
+    def fit(self, width: int | None) -> None:
+        """Shrink to a screen of ``width`` columns: always the widest column that may."""
+        while width is not None and self.width > width:
+            shrinking = [
+                (self._widths[place], place)
+                for place, column in enumerate(self._columns)
+                if column.shrinks and self._widths[place] > max(_NARROWEST, columns_of(column.title))
+            ]
+            if not shrinking:
+                return
+            self._widths[max(shrinking)[1]] -= 1
+
+    @property
+    def width(self) -> int:
+        """The columns that a line of it takes."""
+        return sum(self._widths) + len(_GAP) * (len(self._widths) - 1)
+
+    def heading(self) -> str:
+        """The line of titles."""
+        return click.style(self.line([column.title for column in self._columns]), bold=True)
+
+    def line(self, cells: Sequence[str], colours: Mapping[int, str] | None = None) -> str:
+        """A row in one line, its cells shortened where they don't fit; ``colours`` by their place."""
+        texts = []
+        for place, (cell, column, width) in enumerate(zip(cells, self._columns, self._widths, strict=True)):
+            text = shortened(printable(cell), width)
+            padding = " " * (width - columns_of(text))
+            text = padding + text if column.numeric else text + padding
+            colour = (colours or {}).get(place)
+            texts.append(click.style(text, fg=colour) if colour else text)
+        return _GAP.join(texts).rstrip()
+
+    def lines(self, cells: Sequence[str], colours: Mapping[int, str] | None = None) -> Iterator[str]:
+        """A row in as many lines as its longest cell needs."""
+        wrapped = [
+            [part for line in cell.split("\n") for part in _wrapped(printable(line), width)]
+            for cell, width in zip(cells, self._widths, strict=True)
+        ]
+        for parts in zip_longest(*wrapped, fillvalue=""):
+            yield self.line(parts, colours)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False, subsequent_indent=" ") or [""]
+
+
+def pretty(value: Any, indent: str = "") -> Iterator[str]:
+    """JSON over several lines, every number as it was spelled, nothing that a terminal acts on."""
+    return _pretty(value, indent, before=indent, after="", levels=_DEEPEST)
+
+
+def _pretty(value: Any, indent: str, *, before: str, after: str, levels: int) -> Iterator[str]:
+    if not isinstance(value, (dict, list)) or not value or levels == 0:
+        yield before + printable(codec.dumps(value).decode()) + after
+        return
+    inner, last = indent + "  ", len(value) - 1
+    if isinstance(value, dict):
+        opening, closing = "{", "}"
+        members = [(printable(codec.dumps(name).decode()) + ": ", item) for name, item in value.items()]
+    else:
+        opening, closing = "[", "]"
+        members = [("", item) for item in value]
+    yield before + opening
+    for place, (name, item) in enumerate(members):
+        comma = "," if place < last else ""
+        yield from _pretty(item, inner, before=inner + name, after=comma, levels=levels - 1)
+    yield indent + closing + after

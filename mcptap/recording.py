@@ -1,0 +1,138 @@
+"""From a path to a recorder that writes there, and back to a closed cassette."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from mcptap import __version__
+from mcptap.cassette.naming import claim, is_folder
+from mcptap.cassette.writer import CassetteWriter, Fsync, WriteMode
+from mcptap.errors import RecordingError
+from mcptap.model import CassetteHeader, Target
+from mcptap.recorder import Recorder
+
+OnWriteError: TypeAlias = Literal["stop", "continue"]
+_FSYNC_INTERVAL: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Where and how to record.
+
+    Attributes:
+        path: The cassette, or a folder in which each run gets a cassette of its own.
+        mode: ``all`` appends to a cassette that is there; ``rewrite`` replaces it at the end.
+        fsync: What survives a power loss: every line, all but the last second, or what the system wrote.
+        on_write_error: Whether to stop when something can't be recorded, or go on and mark a gap.
+    """
+
+    path: Path
+    mode: WriteMode = "all"
+    fsync: Fsync = "interval"
+    on_write_error: OnWriteError = "stop"
+
+
+@contextlib.contextmanager
+def record_to(path: str | Path, *, name: str = "server") -> Iterator[Recorder]:
+    """Open a cassette for a `TapMiddleware`; leaving the context closes it.
+
+    Args:
+        path: The cassette (appended to if it is there), or a folder in which it gets a file of its own.
+        name: What the server is called in it.
+
+    Raises:
+        CassetteError: It can't be opened for writing.
+        RecordingError: Something could not be recorded.
+    """
+    failures: list[RecordingError] = []
+    target = Target(name, "memory", ())
+    with open_recording(Recording(Path(path)), target, on_failure=failures.append) as opened:
+        yield opened.recorder
+    if failures:
+        raise failures[0]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRecording:
+    """A recording that is being made, and the cassette that it goes to.
+
+    ``torn`` is where the torn end of an earlier run was saved, if there was one.
+    """
+
+    recorder: Recorder
+    path: Path
+    torn: Path | None
+
+
+@contextlib.contextmanager
+def open_recording(
+    recording: Recording, target: Target, *, on_failure: Callable[[RecordingError], None]
+) -> Iterator[OpenRecording]:
+    """Open a cassette and a recorder that writes to it; leaving the context closes both.
+
+    Args:
+        recording: Where and how.
+        target: What the header says of the server.
+        on_failure: Told of everything that could not be recorded.
+
+    Raises:
+        CassetteError: The cassette can't be opened for writing.
+    """
+    now = datetime.now(UTC)
+    path = claim(recording.path, target.name, now) if is_folder(recording.path) else recording.path
+    header = CassetteHeader(
+        id=uuid.uuid4().hex, recorded_at=_rfc3339(now), by=f"mcptap {__version__}", upstream=target
+    )
+    writer = CassetteWriter.open(path, header, mode=recording.mode, fsync=recording.fsync)
+    recorder = Recorder(
+        writer,
+        first_seq=writer.next_seq,
+        first_session=writer.next_session,
+        elapsed=writer.elapsed0,
+        started_at=_rfc3339(now) if writer.appending else None,
+        on_write_error=recording.on_write_error,
+        on_failure=on_failure,
+    )
+    with _synced(writer, on_failure) if recording.fsync == "interval" else contextlib.nullcontext():
+        try:
+            yield OpenRecording(recorder, path, writer.torn)
+        finally:
+            with contextlib.suppress(RecordingError):  # on_failure has heard of it
+                recorder.close()
+    try:
+        writer.close()
+    except RecordingError as error:
+        on_failure(error)
+
+
+@contextlib.contextmanager
+def _synced(writer: CassetteWriter, on_failure: Callable[[RecordingError], None]) -> Iterator[None]:
+    """Sync once a second, in a thread, as a slow disk must not hold up a request."""
+    over = threading.Event()
+
+    def sync() -> None:
+        while not over.wait(_FSYNC_INTERVAL):
+            try:
+                writer.sync()
+            except RecordingError as error:
+                on_failure(error)
+                return
+
+    thread = threading.Thread(target=sync, name="mcptap-sync", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,139 @@
+"""Recording one request, whatever server it goes through: its outcome, its events, its session."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+from mcp.shared.exceptions import MCPError
+
+from mcptap.errors import RecordingError
+from mcptap.exchange import INTERNAL_ERROR, Channel, Exchange, RpcError, Session
+from mcptap.model import Json
+from mcptap.recorder import OPEN_AFTER, OpenInteraction, Recorder
+from mcptap.tap.channel import WireError, raw_error
+
+T = TypeVar("T")
+
+
+async def record_request(
+    recorder: Recorder,
+    exchange: Exchange,
+    answer: Callable[[], Awaitable[T]],
+    to_wire: Callable[[T], Json],
+) -> T:
+    """Answer a request, and record it with its outcome before anybody learns of that.
+
+    Args:
+        recorder: Where it goes.
+        exchange: The request; what it says to the client goes through the recorder from here on.
+        answer: Gives the answer.
+        to_wire: Gives the wire form of that.
+
+    Raises:
+        WireError: The request could not be recorded, so its answer must not be seen.
+    """
+    with reported():
+        hear(recorder, exchange.session)
+        opened = recorder.begin(exchange)
+    exchange.channel = _RecordedChannel(exchange.channel, opened)
+    timer = asyncio.get_running_loop().call_later(OPEN_AFTER, _tick, recorder)
+    try:
+        result = await answer()
+    except MCPError as error:
+        with reported():
+            if isinstance(error, WireError) and error.unanswered:
+                opened.finish(outcome="unanswered")
+            else:
+                opened.finish(error=raw_error(error), upstream_ms=_upstream_ms(exchange))
+        raise
+    except anyio.get_cancelled_exc_class():
+        cancelled = exchange.cancelled() is not None
+        opened.finish(outcome="cancelled" if cancelled else "disconnected")
+        raise
+    finally:
+        timer.cancel()
+    with reported():
+        opened.finish(result=to_wire(result), upstream_ms=_upstream_ms(exchange))
+    return result
+
+
+def hear(recorder: Recorder, session: Session) -> None:
+    """Record from now on what the server says to this session outside any request."""
+    if not isinstance(session.channel, _RecordedSession):
+        session.channel = _RecordedSession(session.channel, recorder, session)
+
+
+def _tick(recorder: Recorder) -> None:
+    with contextlib.suppress(RecordingError):  # it has been reported
+        recorder.tick()
+
+
+class reported:  # noqa: N801 - reads as a statement
+    """Turns a failure to record into the error that the client gets instead of an unrecorded answer."""
+
+    def __enter__(self) -> None:
+        """Nothing to set up."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, RecordingError):
+            message = f"mcptap could not record this request: {error.message}"
+            raise WireError({"code": INTERNAL_ERROR, "message": message}) from error
+
+
+class _RecordedChannel:
+    """A request's channel whose messages become events of its interaction."""
+
+    def __init__(self, channel: Channel, opened: OpenInteraction) -> None:
+        self._channel = channel
+        self._opened = opened
+
+    async def notify(self, method: str, params: Json | None) -> None:
+        self._opened.event("server", method, params)
+        await self._channel.notify(method, params)
+
+    async def ask(self, method: str, params: Json | None) -> Json:
+        at_ms = self._opened.elapsed_ms()
+        try:
+            result = await self._channel.ask(method, params)
+        except RpcError as error:
+            self._opened.event("server", method, params, at_ms=at_ms, error=error.error)
+            raise
+        self._opened.event("server", method, params, at_ms=at_ms, result=result)
+        return result
+
+
+class _RecordedSession:
+    """A session's channel whose messages become lines of their own."""
+
+    def __init__(self, channel: Channel, recorder: Recorder, session: Session) -> None:
+        self._channel = channel
+        self._recorder = recorder
+        self._session = session
+
+    async def notify(self, method: str, params: Json | None) -> None:
+        self._recorder.message(self._session, "server", method, params)
+        await self._channel.notify(method, params)
+
+    async def ask(self, method: str, params: Json | None) -> Json:
+        start = time.perf_counter()
+        result, error = None, None
+        try:
+            result = await self._channel.ask(method, params)
+        except RpcError as refused:
+            error = refused.error
+            raise
+        finally:
+            ms = (time.perf_counter() - start) * 1000
+            self._recorder.message(self._session, "server", method, params, result=result, error=error, ms=ms)
+        return result
+
+
+def _upstream_ms(exchange: Exchange) -> float | None:
+    if exchange.sent_at is None or exchange.answered_at is None:
+        return None
+    return (exchange.answered_at - exchange.sent_at) * 1000
