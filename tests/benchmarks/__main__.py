@@ -1,8 +1,9 @@
 """How fast mcptap is, beside the direct way, the limit for Python and FastMCP's own proxy.
 
-    python -m tests.benchmarks [--calls N] [--rounds N] [--only stdio|http] [--json FILE]
+    python -m tests.benchmarks [--calls N] [--rounds N] [--only bare|fastmcp|http] [--json FILE]
 
-"limit" is the byte pump over stdio (it records, too) and the pass-through over HTTP (it does not).
+The server is a bare loop over stdio, which answers in no time (what is left is the proxies' own time),
+a FastMCP server over stdio (what most servers are), or a bare Starlette app over HTTP. "limit" is the byte pump over stdio (it records, too) and the pass-through over HTTP (it does not).
 """
 
 from __future__ import annotations
@@ -23,23 +24,26 @@ from tests.benchmarks.pipe_target import PipeTarget
 from tests.clients.base import Era
 
 PYTHON = [sys.executable, "-m"]
-UPSTREAM = [*PYTHON, "tests.benchmarks.upstream"]
+STDIO_UPSTREAMS = {
+    "bare": [*PYTHON, "tests.benchmarks.upstream"],
+    "fastmcp": [*PYTHON, "tests.benchmarks.upstream_fastmcp"],
+}
 UPSTREAM_HTTP = [*PYTHON, "tests.benchmarks.upstream_http"]
 MCPTAP = [*PYTHON, "mcptap"]
 LIMIT = "limit"
 STOCK = "stock proxy"
 
 
-def stdio_targets(folder: Path, era: Era) -> list[Target]:
+def stdio_targets(folder: Path, era: Era, upstream: list[str]) -> list[Target]:
     """All stdio targets, each with an upstream of its own."""
     commands = {
-        "direct": UPSTREAM,
-        LIMIT: [*PYTHON, "tests.benchmarks.byte_pump", str(folder / "pump.jsonl"), "--", *UPSTREAM],
-        STOCK: [*PYTHON, "tests.benchmarks.stock_proxy", "stdio", *UPSTREAM],
-        "mcptap record": [*MCPTAP, "record", "-o", str(folder / "stdio.jsonl"), "--", *UPSTREAM],
+        "direct": upstream,
+        LIMIT: [*PYTHON, "tests.benchmarks.byte_pump", str(folder / "pump.jsonl"), "--", *upstream],
+        STOCK: [*PYTHON, "tests.benchmarks.stock_proxy", "stdio", *upstream],
+        "mcptap record": [*MCPTAP, "record", "-o", str(folder / "stdio.jsonl"), "--", *upstream],
         "mcptap replay": [*MCPTAP, "replay", str(folder / "replay.jsonl")],
     }
-    recorder = [*MCPTAP, "record", "-o", str(folder / "replay.jsonl"), "--", *UPSTREAM]
+    recorder = [*MCPTAP, "record", "-o", str(folder / "replay.jsonl"), "--", *upstream]
     targets: list[Target] = [
         PipeTarget(name, command, era, folder / "stderr") for name, command in commands.items()
     ]
@@ -65,8 +69,8 @@ def http_targets(folder: Path, era: Era, upstream: str) -> list[Target]:
 
 @contextlib.contextmanager
 def targets_of(transport: str, folder: Path, era: Era) -> Iterator[list[Target]]:
-    if transport == "stdio":
-        yield stdio_targets(folder, era)
+    if transport in STDIO_UPSTREAMS:
+        yield stdio_targets(folder, era, STDIO_UPSTREAMS[transport])
         return
     upstream = HttpTarget("upstream", lambda port: [*UPSTREAM_HTTP, str(port)], era, folder / "stderr")
     try:
@@ -86,13 +90,15 @@ def record_for_replay(recorder: Target) -> None:
 
 def table(transport: str, era: Era, figures: dict[str, Figures]) -> str:
     direct, limit = figures["direct"], figures[LIMIT]
-    heads = f"{'p50 ms':>9}{'p90':>9}{'p99':>9}{'added':>9}{'/ limit':>9}{'req/s':>9}{'/ limit':>9}"
+    heads = f"{'p50 ms':>9}{'p90':>9}{'p99':>9}{'added':>9}{'/ limit':>9}{'/ direct':>9}{'req/s':>9}{'/ limit':>9}"
+    limit_added = limit.percentile(50) - direct.percentile(50)
     lines = [f"{f'{transport}, {era}':16}{heads}{'start ms':>10}{'MiB':>7}"]
     for name, found in figures.items():
         p50 = found.percentile(50)
         lines.append(
             f"{name:16}{p50:9.3f}{found.percentile(90):9.3f}{found.percentile(99):9.3f}"
-            f"{p50 - direct.percentile(50):9.3f}{p50 / limit.percentile(50):9.2f}"
+            f"{p50 - direct.percentile(50):9.3f}{(p50 - direct.percentile(50)) / limit_added:9.2f}"
+            f"{p50 / direct.percentile(50):9.2f}"
             f"{found.rate:9.0f}{found.rate / limit.rate:9.2f}{found.start_ms:10.0f}{found.peak_mib:7.0f}"
         )
     return "\n".join(lines)
@@ -106,7 +112,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="(5)")
     parser.add_argument("--starts", type=int, default=3, help="how often each is started (3)")
     parser.add_argument("--burst", type=float, default=1.0, help="seconds at concurrency 16, per round (1)")
-    parser.add_argument("--only", choices=("stdio", "http"))
+    parser.add_argument("--only", choices=("bare", "fastmcp", "http"))
     parser.add_argument("--era", choices=("handshake", "modern"), default="modern")
     parser.add_argument("--without-mcptap", action="store_true")
     parser.add_argument("--without-stock", action="store_true", help="the slow one")
@@ -118,7 +124,7 @@ def main() -> None:
     chosen = options()
     plan = Plan(chosen.calls, chosen.rounds, chosen.starts, burst_seconds=chosen.burst)
     report: dict[str, Any] = {}
-    for transport in [chosen.only] if chosen.only else ["stdio", "http"]:
+    for transport in [chosen.only] if chosen.only else ["bare", "fastmcp", "http"]:
         with (
             tempfile.TemporaryDirectory() as folder,
             targets_of(transport, Path(folder), chosen.era) as (recorder, *targets),
