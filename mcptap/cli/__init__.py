@@ -55,18 +55,24 @@ def main() -> Any:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
-    except McptapError as error:
-        click.echo(f"mcptap: {error}", err=True)
+    except Exception as error:  # noqa: BLE001 - one line instead of a traceback, whatever it was
         if _debug():
             traceback.print_exc()
-        sys.exit(error.exit_code)
-    except Exception as error:  # noqa: BLE001 - the last resort: one line instead of a traceback
-        if _debug():
-            traceback.print_exc()
-        kind = type(error).__name__
-        click.echo(f"mcptap: this is a bug in mcptap: {kind}: {error} (--debug shows where)", err=True)
+        cause = _cause(error)
+        if isinstance(cause, McptapError):
+            click.echo(f"mcptap: {cause}", err=True)
+            sys.exit(cause.exit_code)
+        what = f"{type(cause).__name__}: {cause}"
+        click.echo(f"mcptap: this is a bug in mcptap: {what} (--debug shows where)", err=True)
         sys.exit(70)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The error itself, where task groups have wrapped it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _one_line(error: click.ClickException) -> str:

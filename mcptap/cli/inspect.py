@@ -10,25 +10,36 @@ from typing import Final
 
 import click
 
-from mcptap import codec
 from mcptap.cassette.format import interaction_line
 from mcptap.cassette.reader import Cassette, open_cassette
-from mcptap.cli.table import Column, Table, pretty, quiet_pipe, screen_width, set_up_screen
-from mcptap.errors import CassetteError, UsageError
+from mcptap.cli.table import (
+    Column,
+    Table,
+    compact,
+    pretty,
+    quiet_pipe,
+    screen_width,
+    set_up_screen,
+    shortened,
+)
+from mcptap.errors import UsageError
 from mcptap.matching.excerpt import printable
 from mcptap.model import Event, Gap, Interaction, Json, Message, Record, SessionStart
 from mcptap.protocol import target_of
 
-_SEQ: Final = Column("seq", numeric=True)
-_SESSION: Final = Column("session", numeric=True)
-_OTHERS: Final = (
+_COLUMNS: Final = (
+    Column("seq", numeric=True),
+    Column("session", numeric=True),
     Column("at", numeric=True),
     Column("method", shrinks=True),
     Column("target", shrinks=True),
     Column("ms", numeric=True),
-    Column("outcome", shrinks=True),
+    Column("outcome"),
     Column("events", shrinks=True),
 )
+_SESSION: Final = 1
+_OUTCOME: Final = 6
+_LONGEST_OUTCOME: Final = 20
 _COLOURS: Final = {"tool error": "yellow", "error": "red", "gap": "red", "unanswered": "yellow"}
 
 
@@ -53,7 +64,7 @@ def command(*, cassette: Path, seq: int | None, as_json: bool) -> None:
         if seq is not None:
             lines = _whole(_find(opened, seq), as_json=as_json)
         elif as_json:
-            lines = map(_json, opened.interactions())
+            lines = map(compact, map(interaction_line, opened.interactions()))
         else:
             lines = _listed(opened)
         for line in lines:
@@ -62,14 +73,13 @@ def command(*, cassette: Path, seq: int | None, as_json: bool) -> None:
 
 
 def _find(cassette: Cassette, seq: int) -> Interaction:
-    first = last = None
+    numbers = []
     for interaction in cassette.interactions():
         if interaction.seq == seq:
             return interaction
-        first = interaction.seq if first is None else min(first, interaction.seq)
-        last = interaction.seq if last is None else max(last, interaction.seq)
+        numbers = [min([*numbers[:1], interaction.seq]), max([*numbers[1:], interaction.seq])]
     _tell_torn(cassette)
-    has = "it has none" if first is None else f"its numbers go from {first} to {last}"
+    has = f"its numbers go from {numbers[0]} to {numbers[1]}" if numbers else "it has none"
     raise UsageError(f"{cassette.path} has no interaction {seq}: {has}")
 
 
@@ -79,37 +89,23 @@ def _tell_torn(cassette: Cassette) -> None:
         click.echo(f"mcptap: note: {note}", err=True)
 
 
-def _json(interaction: Interaction) -> bytes:
-    try:
-        return codec.dumps(interaction_line(interaction))
-    except TypeError as error:
-        raise _unprintable(interaction, error) from None
-
-
-def _unprintable(interaction: Interaction, error: TypeError) -> CassetteError:
-    return CassetteError(f"interaction {interaction.seq} can't be shown: {error}")
-
-
 def _listed(cassette: Cassette) -> Iterator[str]:
     """The list, from two readings: one to count and to measure, one to show."""
-    counts: Counter[str] = Counter()
-    sessions: set[int] = set()
+    table, counts, sessions = Table(_COLUMNS), Counter[str](), set[int]()
     for record in cassette.records():
+        table.measure(_cells(record))
         counts[type(record).__name__] += 1
         if not isinstance(record, Gap):
             sessions.add(record.session)
-    many = len(sessions) > 1
-    table = Table((_SEQ, *([_SESSION] if many else []), *_OTHERS))
-    for record in cassette.records():
-        table.measure(_cells(record, many=many))
+    if len(sessions) <= 1:
+        table.hide(_SESSION)
     table.fit(screen_width())
     yield from _summary(cassette, counts, len(sessions))
     yield table.heading()
     for record in cassette.records():
-        cells = _cells(record, many=many)
-        outcome = len(cells) - 2
-        kind = cells[outcome].rstrip("-0123456789 ")
-        yield table.line(cells, {outcome: _COLOURS[kind]} if kind in _COLOURS else None)
+        cells = _cells(record)
+        colour = _COLOURS.get(cells[_OUTCOME].rstrip("-0123456789 "))
+        yield table.line(cells, {_OUTCOME: colour} if colour else None)
 
 
 def _summary(cassette: Cassette, counts: Counter[str], sessions: int) -> Iterator[str]:
@@ -117,40 +113,35 @@ def _summary(cassette: Cassette, counts: Counter[str], sessions: int) -> Iterato
     server = header.upstream
     who = f"{server.name} over {server.transport}" if server else "an unnamed server"
     yield click.style(printable(f"{who}, recorded {header.recorded_at} by {header.by}"), bold=True)
-    parts = [_counted(counts["Interaction"], "interaction"), f"in {_counted(sessions, 'session')}"]
-    said = f"{parts[0]} {parts[1]}"
+    said = f"{_counted(counts['Interaction'], 'interaction')} in {_counted(sessions, 'session')}"
     if counts["Message"]:
         said += f", {_counted(counts['Message'], 'message')} outside requests"
     if counts["Gap"]:
         said += f", {_counted(counts['Gap'], 'gap')}"
-    yield said
-    yield ""
+    yield from (said, "")
 
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _cells(record: Record, *, many: bool) -> list[str]:
+def _cells(record: Record) -> list[str]:
     at = f"{record.at:.3f}s"
     match record:
-        case Interaction():
-            seq = str(record.seq)
-            target = target_of(record.method, record.params) or ""
-            rest = [at, record.method, target, _milliseconds(record.ms), outcome_of(record), _kinds(record)]
-        case Message():
-            seq, rest = "", [at, record.method, "", _milliseconds(record.ms), f"from {record.source}", ""]
+        case Interaction(seq=seq, session=session, method=method):
+            target, outcome = target_of(method, record.params) or "", outcome_of(record)
+            return [str(seq), str(session), at, method, target, _ms(record.ms), outcome, _kinds(record)]
+        case Message(session=session, source=source):
+            return ["", str(session), at, record.method, "", _ms(record.ms), f"from {source}", ""]
         case Gap():
-            seq, rest = "", [at, record.why, "", "", "gap", f"{record.lost} lost"]
-        case SessionStart():
-            client = (record.client or {}).get("name")
-            who = client if isinstance(client, str) else ""
-            seq, rest = "", [at, f"({record.era}, {record.transport})", who, "", "session", ""]
-    session = "" if isinstance(record, Gap) else str(record.session)
-    return [seq, *([session] if many else []), *rest]
+            return ["", "", at, record.why, "", "", "gap", f"{record.lost} lost"]
+        case SessionStart(session=session, client=client):
+            name = (client or {}).get("name")
+            who = name if isinstance(name, str) else ""
+            return ["", str(session), at, f"(session: {record.era}, {record.transport})", who, "", "", ""]
 
 
-def _milliseconds(ms: float | None) -> str:
+def _ms(ms: float | None) -> str:
     return "" if ms is None else f"{ms:.1f}"
 
 
@@ -159,7 +150,7 @@ def outcome_of(interaction: Interaction) -> str:
     if interaction.outcome is not None:
         return interaction.outcome
     if interaction.error is not None:
-        return f"error {interaction.error.get('code')}"
+        return shortened(f"error {interaction.error.get('code')}", _LONGEST_OUTCOME)
     result = interaction.result or {}
     if result.get("isError") is True:
         return "tool error"
@@ -173,17 +164,14 @@ def _kinds(interaction: Interaction) -> str:
 
 def _whole(interaction: Interaction, *, as_json: bool) -> Iterator[str | bytes]:
     if as_json:
-        yield _json(interaction)
+        yield compact(interaction_line(interaction))
         return
-    try:
-        yield from _facts(interaction)
-        yield from _object("params", interaction.params)
-        if interaction.events:
-            yield from chain(("", click.style("events", bold=True)), *map(_event, interaction.events))
-        yield from _object("result", interaction.result)
-        yield from _object("error", interaction.error)
-    except TypeError as error:
-        raise _unprintable(interaction, error) from None
+    yield from _facts(interaction)
+    yield from _object("params", interaction.params)
+    if interaction.events:
+        yield from chain(("", click.style("events", bold=True)), *map(_event, interaction.events))
+    yield from _object("result", interaction.result)
+    yield from _object("error", interaction.error)
 
 
 def _facts(interaction: Interaction) -> Iterator[str]:

@@ -18,10 +18,11 @@ from typing import Any, Final
 import click
 
 from mcptap import codec
+from mcptap.errors import CassetteError
 from mcptap.matching.excerpt import printable
 
 _GAP: Final = "  "
-_NARROWEST: Final = 8
+_NARROWEST: Final = 6
 _DEEPEST: Final = 60  # levels of JSON that get lines of their own
 
 _PIPE_CLOSED: Final = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
@@ -105,6 +106,11 @@ class Table:
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = columns
         self._widths = [columns_of(column.title) for column in columns]
+        self._shown = list(range(len(columns)))
+
+    def hide(self, place: int) -> None:
+        """Leave a column out; the rows still have its cells."""
+        self._shown.remove(place)
 
     def measure(self, cells: Sequence[str]) -> None:
         """Make room for a row."""
@@ -117,8 +123,8 @@ class Table:
         while width is not None and self.width > width:
             shrinking = [
                 (self._widths[place], place)
-                for place, column in enumerate(self._columns)
-                if column.shrinks and self._widths[place] > max(_NARROWEST, columns_of(column.title))
+                for place in self._shown
+                if self._columns[place].shrinks and self._widths[place] > _NARROWEST
             ]
             if not shrinking:
                 return
@@ -127,7 +133,7 @@ class Table:
     @property
     def width(self) -> int:
         """The columns that a line of it takes."""
-        return sum(self._widths) + len(_GAP) * (len(self._widths) - 1)
+        return sum(self._widths[place] for place in self._shown) + len(_GAP) * (len(self._shown) - 1)
 
     def heading(self) -> str:
         """The line of titles."""
@@ -136,10 +142,10 @@ class Table:
     def line(self, cells: Sequence[str], colours: Mapping[int, str] | None = None) -> str:
         """A row in one line, its cells shortened where they don't fit; ``colours`` by their place."""
         texts = []
-        for place, (cell, column, width) in enumerate(zip(cells, self._columns, self._widths, strict=True)):
-            text = shortened(printable(cell), width)
-            padding = " " * (width - columns_of(text))
-            text = padding + text if column.numeric else text + padding
+        for place in self._shown:
+            text = shortened(printable(cells[place]), self._widths[place])
+            padding = " " * (self._widths[place] - columns_of(text))
+            text = padding + text if self._columns[place].numeric else text + padding
             colour = (colours or {}).get(place)
             texts.append(click.style(text, fg=colour) if colour else text)
         return _GAP.join(texts).rstrip()
@@ -158,19 +164,31 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_on_hyphens=False, subsequent_indent=" ") or [""]
 
 
+def compact(value: Any) -> bytes:
+    """JSON in one line, every number as it was spelled.
+
+    Raises:
+        CassetteError: It is nested too deeply to be written.
+    """
+    try:
+        return codec.dumps(value)
+    except TypeError as error:
+        raise CassetteError(f"the cassette holds what can't be shown: {error}") from None
+
+
 def pretty(value: Any, indent: str = "") -> Iterator[str]:
-    """JSON over several lines, every number as it was spelled, nothing that a terminal acts on."""
+    """JSON over several lines, like `compact`, with nothing in it that a terminal acts on."""
     return _pretty(value, indent, before=indent, after="", levels=_DEEPEST)
 
 
 def _pretty(value: Any, indent: str, *, before: str, after: str, levels: int) -> Iterator[str]:
     if not isinstance(value, (dict, list)) or not value or levels == 0:
-        yield before + printable(codec.dumps(value).decode()) + after
+        yield before + printable(compact(value).decode()) + after
         return
     inner, last = indent + "  ", len(value) - 1
     if isinstance(value, dict):
         opening, closing = "{", "}"
-        members = [(printable(codec.dumps(name).decode()) + ": ", item) for name, item in value.items()]
+        members = [(printable(compact(name).decode()) + ": ", item) for name, item in value.items()]
     else:
         opening, closing = "[", "]"
         members = [("", item) for item in value]

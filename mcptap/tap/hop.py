@@ -107,18 +107,23 @@ class Hop:
         exchange: Exchange | None,
         innermost: Any,
     ) -> Any:
-        """Run the FastMCP middleware around the backend, in the context that FastMCP gives it."""
+        """Run the FastMCP middleware around the backend, in the context that FastMCP gives it.
+
+        That context costs as much as all else here: without a middleware that wants it there is none.
+        """
         params = context.params if exchange is None else exchange.params
+        tap_context = TapContext(
+            message=params if params is not None else {},
+            type="notification" if exchange is None else "request",
+            method=context.method,
+            exchange=exchange,
+            session=session,
+        )
+        if not any(getattr(each, "wants_fastmcp_context", True) for each in self._app.middleware):
+            return await run_chain(self._app, tap_context, innermost)
         with bind_request_context(context):
             async with Context(fastmcp=self._app, session=context.session) as fastmcp_context:
-                tap_context = TapContext(
-                    message=params if params is not None else {},
-                    type="notification" if exchange is None else "request",
-                    method=context.method,
-                    fastmcp_context=fastmcp_context,
-                    exchange=exchange,
-                    session=session,
-                )
+                tap_context = replace(tap_context, fastmcp_context=fastmcp_context)
                 return await run_chain(self._app, tap_context, innermost)
 
 

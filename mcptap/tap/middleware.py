@@ -23,26 +23,21 @@ class TapMiddleware(Middleware):
         recorder: Where it goes.
     """
 
+    wants_fastmcp_context = False
+
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._observer = Observer(recorder)
 
     async def __call__(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
-        """Take one message, in a tap or elsewhere."""
-        if isinstance(context, TapContext):
-            return await super().__call__(context, call_next)
-        return await self._observer.around(context, call_next)
-
-    async def on_request(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
-        """Record a request with its outcome, before the client learns of it."""
-        if not isinstance(context, TapContext) or context.exchange is None:
-            return await call_next(context)
-        return await record_request(self._recorder, context.exchange, lambda: call_next(context), as_result)
-
-    async def on_notification(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
-        """Record a notification of the client."""
-        if isinstance(context, TapContext) and context.method is not None:
-            with reported():
-                hear(self._recorder, context.session)
-                self._recorder.message(context.session, "client", context.method, context.message or None)
+        """Record one message: a request with its outcome, before the client learns of that."""
+        if not isinstance(context, TapContext):
+            return await self._observer.around(context, call_next)
+        if context.exchange is not None:
+            return await record_request(
+                self._recorder, context.exchange, lambda: call_next(context), as_result
+            )
+        with reported():
+            hear(self._recorder, context.session)
+            self._recorder.message(context.session, "client", str(context.method), context.message or None)
         return await call_next(context)
