@@ -47,6 +47,7 @@ class Recorder:
 
     Attributes:
         recorded: How many interactions have been written.
+        written: How many lines have been.
         lost: How many lines have not been written.
         failure: The first write error, if there was one.
     """
@@ -75,6 +76,7 @@ class Recorder:
         self._open: dict[int, OpenInteraction] = {}
         self._unmarked = 0
         self.recorded = 0
+        self.written = 0
         self.lost = 0
         self.failure: RecordingError | None = None
 
@@ -155,6 +157,7 @@ class Recorder:
             self._mark_gap()
         try:
             self._sink.append(line)
+            self.written += 1
         except RecordingError as error:
             self.failure = self.failure or error
             self.lost += 1
@@ -162,6 +165,10 @@ class Recorder:
             self._on_failure(error)
             if self._on_write_error == "stop":
                 raise
+
+    def is_open(self, opened: OpenInteraction) -> bool:
+        """Whether an interaction has no outcome yet."""
+        return opened.seq in self._open
 
     def closed(self, opened: OpenInteraction) -> None:
         """Forget an interaction that has its outcome."""
@@ -261,8 +268,13 @@ class OpenInteraction:
             upstream_ms: From sending the request upstream to its answer; ``None`` if there was none.
 
         Raises:
-            RecordingError: The line could not be written.
+            RecordingError: The line could not be written, or the recording was closed before, with
+                this as unanswered: nobody may see another outcome then.
         """
+        if not self.recorder.is_open(self):
+            if outcome is None:
+                raise RecordingError("the recording has ended")
+            return
         total = self.elapsed_ms()
         whole = Interaction(
             seq=self.seq,
@@ -271,7 +283,7 @@ class OpenInteraction:
             method=self.method,
             params=self.params,
             ms=upstream_ms,
-            proxy_ms=total if upstream_ms is None else total - upstream_ms,
+            proxy_ms=total if upstream_ms is None else max(0.0, total - upstream_ms),
             result=result,
             error=error,
             outcome=outcome,

@@ -77,6 +77,8 @@ def open_recording(
 ) -> Iterator[OpenRecording]:
     """Open a cassette and a recorder that writes to it; leaving the context closes both.
 
+    A cassette that was named by mcptap, and in which nothing has come to stand, is removed again.
+
     Args:
         recording: Where and how.
         target: What the header says of the server.
@@ -86,7 +88,8 @@ def open_recording(
         CassetteError: The cassette can't be opened for writing.
     """
     now = datetime.now(UTC)
-    path = claim(recording.path, target.name, now) if is_folder(recording.path) else recording.path
+    claimed = is_folder(recording.path)
+    path = claim(recording.path, target.name, now) if claimed else recording.path
     header = CassetteHeader(
         id=uuid.uuid4().hex, recorded_at=_rfc3339(now), by=f"mcptap {__version__}", upstream=target
     )
@@ -110,6 +113,8 @@ def open_recording(
         writer.close()
     except RecordingError as error:
         on_failure(error)
+    if claimed and not recorder.written:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,13 @@ import click
 from mcptap import __version__
 from mcptap.errors import McptapError
 
-_COMMANDS: Final = ("demo", "record", "replay", "proxy", "inspect")
+_COMMANDS: Final = {
+    "demo": "See it work, in a minute.",
+    "record": "Stand in for a server and record it.",
+    "replay": "Serve a recording in place of the server.",
+    "proxy": "Stand in for a server, over any transport.",
+    "inspect": "Show what a cassette holds.",
+}
 
 
 class _Commands(click.Group):
@@ -25,6 +31,12 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
         return list(_COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx

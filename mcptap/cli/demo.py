@@ -3,5 +3,5 @@
 import click
 
 
-@click.command("demo", short_help="See it work, in a minute.")
+@click.command("demo")
 def command() -> None: ...

@@ -43,12 +43,10 @@ _LONGEST_OUTCOME: Final = 20
 _COLOURS: Final = {"tool error": "yellow", "error": "red", "gap": "red", "unanswered": "yellow"}
 
 
-@click.command("inspect", short_help="Show what a cassette holds.")
+@click.command("inspect")
 @click.argument("cassette", type=click.Path(path_type=Path))
 @click.option("--seq", type=int, metavar="N", help="Show interaction N whole.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="For programs: a JSON object a line, for each interaction."
-)
+@click.option("--json", "as_json", is_flag=True, help="For programs: an interaction a line.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
 def command(*, cassette: Path, seq: int | None, as_json: bool) -> None:
     r"""List the interactions of CASSETTE, in the order in which they ended.
@@ -73,14 +71,11 @@ def command(*, cassette: Path, seq: int | None, as_json: bool) -> None:
 
 
 def _find(cassette: Cassette, seq: int) -> Interaction:
-    numbers = []
     for interaction in cassette.interactions():
         if interaction.seq == seq:
             return interaction
-        numbers = [min([*numbers[:1], interaction.seq]), max([*numbers[1:], interaction.seq])]
     _tell_torn(cassette)
-    has = f"its numbers go from {numbers[0]} to {numbers[1]}" if numbers else "it has none"
-    raise UsageError(f"{cassette.path} has no interaction {seq}: {has}")
+    raise UsageError(f"{cassette.path} has no interaction {seq}", "leave --seq out to see which it has")
 
 
 def _tell_torn(cassette: Cassette) -> None:

@@ -8,7 +8,7 @@ from mcptap.cli.options import front_options, make_front, make_headers, make_tar
 from mcptap.cli.serving import quiet_libraries, require_command, run
 
 
-@click.command("proxy", short_help="Stand in for a server, over any transport.")
+@click.command("proxy")
 @target_options
 @front_options
 def command(

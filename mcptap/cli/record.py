@@ -11,7 +11,7 @@ from mcptap.cli.options import front_options, make_front, make_headers, make_tar
 from mcptap.cli.serving import quiet_libraries, require_command, run
 
 
-@click.command("record", short_help="Stand in for a server and record it.")
+@click.command("record")
 @target_options
 @click.option(
     "-o",

@@ -10,7 +10,7 @@ from mcptap.cli.options import front_options, make_front
 from mcptap.cli.serving import quiet_libraries, run
 
 
-@click.command("replay", short_help="Serve a recording in place of the server.")
+@click.command("replay")
 @click.argument("cassette", type=click.Path(path_type=Path))
 @click.option("--fail-on-unused", is_flag=True, help="Exit 1 if recorded requests were not made.")
 @front_options

@@ -9,11 +9,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
 import click
-
-from mcptap.errors import UpstreamError
-from mcptap.tap.link.process import check_command
 
 if TYPE_CHECKING:
     from mcptap.cli.options import Front
@@ -40,6 +36,8 @@ def run(tap: Tap, front: Front, *, fail_on_unused: bool = False) -> int:
         uses_uvloop = False
     else:
         uses_uvloop = True
+    import anyio  # noqa: PLC0415 - not for --help
+
     anyio.run(partial(_serve, tap, front), backend_options={"use_uvloop": uses_uvloop})
     return _exit_code(tap, fail_on_unused=fail_on_unused)
 
@@ -50,13 +48,19 @@ def require_command(command: str | list[str]) -> None:
     Raises:
         UpstreamError: There is no such program.
     """
+    from mcptap.tap.link.process import check_command  # noqa: PLC0415 - not for --help
+
     if isinstance(command, list):
         check_command(command)
 
 
 async def _serve(tap: Tap, front: Front) -> None:
+    import anyio  # noqa: PLC0415 - not for --help
+
     from mcptap.tap.http_front import address_of, listen_on, serve_http  # noqa: PLC0415
 
+    # Before any task: an error of the user's must not come out as a group of errors.
+    taken = None if front.transport == "stdio" else listen_on(front.host, front.port)
     stop = anyio.Event()
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as tasks:
@@ -69,10 +73,9 @@ async def _serve(tap: Tap, front: Front) -> None:
                         tasks.cancel_scope.cancel()
 
             tasks.start_soon(on_signal)
-            if front.transport == "stdio":
+            if front.transport == "stdio" or taken is None:
                 await tap.run_stdio_async()
             else:
-                taken = listen_on(front.host, front.port)
                 tap.report(f"serving {tap.name} at {address_of(taken, front.path)}")
                 await serve_http(tap, taken, transport=front.transport, path=front.path, stop=stop)
             tasks.cancel_scope.cancel()
@@ -91,6 +94,3 @@ def _exit_code(tap: Tap, *, fail_on_unused: bool) -> int:
                 click.echo(f"  unused: interaction {entry.seq}, {entry.method}", err=True)
         code = code or int(bool(summary.missed or unused))
     return code
-
-
-__all__ = ["UpstreamError", "quiet_libraries", "require_command", "run"]

@@ -276,7 +276,7 @@ def create_tap(
         return LiveBackend(
             upstream,
             on_lost=lambda connection, reason: tap.fail(UpstreamError(reason), stop=_on_stdio(connection)),
-            on_trouble=lambda reason: tap.fail(UpstreamError(reason), stop=False),
+            on_trouble=partial(tap.fail, stop=False),
             report=tap.report,
             schema_of=tap.schemas.find,
         )

@@ -6,6 +6,7 @@ own id and progress token, so nothing of one client reaches another.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -41,6 +42,7 @@ from mcptap.protocol import (
 from mcptap.tap.link import Id, Opener
 from mcptap.tap.peer import CANCELLED, Inbound, Peer
 
+_SLOW: Final = 10.0
 _PROGRESS: Final = "notifications/progress"
 _OUTSIDE_REQUESTS: Final = frozenset(
     {
@@ -84,7 +86,7 @@ class LiveBackend:
         upstream: Upstream,
         *,
         on_lost: Callable[[object, str], None],
-        on_trouble: Callable[[str], None],
+        on_trouble: Callable[[McptapError], None],
         report: Callable[[str], None],
         schema_of: Callable[[str], Mapping[str, Any] | None],
     ) -> None:
@@ -111,7 +113,11 @@ class LiveBackend:
     @contextlib.asynccontextmanager
     async def session(self, session: Session) -> AsyncIterator[_LiveSession]:
         """Open a session; see `Backend.session`."""
-        connection = await self._connect(session.connection)
+        try:
+            connection = await self._connect(session.connection)
+        except McptapError as error:
+            self.on_trouble(error)
+            raise
         connection.sessions.append(session)
         try:
             yield _LiveSession(connection)
@@ -183,6 +189,7 @@ class _Connection:
         self._exchanges: dict[Id, Exchange] = {}
         self._tokens: dict[Id, Id] = {}
         self._version: str | None = None
+        self._slow = False
         self._say, self._said = anyio.create_memory_object_stream[tuple[str, Json | None]](float("inf"))
         self.peer = Peer(self, tasks)
         self.sessions: list[Session] = []
@@ -200,6 +207,7 @@ class _Connection:
             self._tokens[token] = number
         self._exchanges[number] = exchange
         exchange.sent_at = time.perf_counter()
+        slow = asyncio.get_running_loop().call_later(_SLOW, self._is_slow, exchange.method)
         try:
             result = await self.peer.request(
                 exchange.method,
@@ -209,9 +217,10 @@ class _Connection:
                 cancelled=exchange.cancelled,
             )
         except UnansweredError as error:
-            self._backend.on_trouble(str(error))
+            self._backend.on_trouble(UpstreamError(str(error)))
             raise
         finally:
+            slow.cancel()
             exchange.answered_at = time.perf_counter()
             del self._exchanges[number]
             if token is not None:
@@ -219,6 +228,13 @@ class _Connection:
         if exchange.method == "initialize" and isinstance(result.get("protocolVersion"), str):
             self._version = result["protocolVersion"]
         return result
+
+    def _is_slow(self, method: str) -> None:
+        """Say once that the server lets a request wait, so that nobody suspects mcptap."""
+        if not self._slow and method != "subscriptions/listen":
+            self._slow = True
+            where = " ".join(self._backend.upstream.target.target)
+            self._backend.report(f"still waiting for {where} to answer {method} ({_SLOW:g} s)")
 
     async def speak(self) -> None:
         """Tell the session, in order, what the server says outside any request."""

@@ -58,10 +58,14 @@ async def check_reachable(url: str) -> None:
         ) from None
 
 
-def _reason(error: OSError) -> str:
-    while isinstance(error.__cause__, OSError):
-        error = error.__cause__
-    return error.strerror or str(error)
+def _reason(error: BaseException) -> str:
+    """The innermost reason that the system gives; what is around it says less."""
+    reason, inner = str(error), error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            reason = inner.strerror
+        inner = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else inner.__cause__
+    return reason
 
 
 def same_origin(url: str, other: str) -> bool:
@@ -91,6 +95,6 @@ def explain_failure(url: str, error: httpx2.HTTPError) -> str:
         case httpx2.ConnectTimeout():
             return f"{url} can't be reached: no connection within {_TIMEOUT.connect:g} s"
         case httpx2.ConnectError():
-            return f"{url} can't be reached: {error or 'no connection'}"
+            return f"{url} can't be reached: {_reason(error) or 'no connection'}"
         case _:
             return f"the connection to {url} broke: {error or type(error).__name__}"

@@ -159,7 +159,8 @@ class _HttpLink:
             frame = codec.loads(await response.aread())
         except ValueError:
             return False
-        if not isinstance(frame, dict) or ("error" not in frame and "result" not in frame):
+        # Much else answers with a JSON object that has an error in it.
+        if not isinstance(frame, dict) or "jsonrpc" not in frame or not frame.keys() & {"error", "result"}:
             return False
         # An error from before the server read the id has none.
         self._receiver.received({**frame, "id": request_id}, request_id)

@@ -60,10 +60,12 @@ def process_opener(
         child = _Child(receiver, argv[0])
         try:
             # A group of its own: a signal for mcptap's group must reach the child through mcptap, and
-            # what the child has started can be ended with it.
-            await loop.subprocess_exec(
-                lambda: child, *argv, stderr=None, env=env, cwd=cwd, start_new_session=True
-            )
+            # what the child has started can be ended with it. Shielded, or a child that is cancelled
+            # while it starts would be killed instead of stopped, and look as if it had failed.
+            with anyio.CancelScope(shield=True):
+                await loop.subprocess_exec(
+                    lambda: child, *argv, stderr=None, env=env, cwd=cwd, start_new_session=True
+                )
         except OSError as error:
             why = error.strerror or error
             raise UpstreamError(f"the command {argv[0]!r} could not be started: {why}") from None

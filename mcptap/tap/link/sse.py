@@ -71,9 +71,9 @@ class _SseLink:
                     await self._events(response, task_status)
         except httpx2.HTTPError as error:
             self.failure = explain_failure(self._url, error)
-        if not self.endpoint or self.failure:
+        if not self.endpoint:
             task_status.started()
-        if self.endpoint:
+        else:
             self._receiver.closed(self.failure or f"the event stream from {self._url} ended")
 
     async def _events(self, response: httpx2.Response, task_status: TaskStatus[None]) -> None:
