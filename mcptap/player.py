@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from mcptap.cassette.index import Entry
+from mcptap.cassette.index import Entry, MessageEntry, Place
 from mcptap.matching.canonical import key_of
 from mcptap.matching.miss import Miss, answer_differs, not_recorded
 from mcptap.matching.refusal import Refusal, refusal
-from mcptap.model import Era, Event, Interaction, Json
+from mcptap.model import Era, Event, Interaction, Json, Message
 from mcptap.protocol import REPEATING
 
 
@@ -32,8 +32,19 @@ class Recording(Protocol):
     def by_method(self) -> Mapping[str, Sequence[Entry]]:
         """The recorded requests of a method, of both eras."""
 
+    @property
+    def said(self) -> Mapping[bytes, Sequence[MessageEntry]]:
+        """What clients said outside any request, by key."""
+
+    @property
+    def following(self) -> Mapping[Place, Sequence[MessageEntry]]:
+        """What servers said outside any request, by the line that it follows."""
+
     def read(self, entry: Entry, /) -> Interaction:
         """The whole interaction of a recorded request."""
+
+    def read_message(self, entry: MessageEntry, /) -> Message:
+        """The whole of what was said outside any request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +133,20 @@ class Player:
             self._tally.missed += 1
         return miss
 
+    def message_answer_differs(self, message: Message, live_answer: Json) -> Miss | None:
+        """Hold a client's answer to a server request outside any request against the recorded one.
+
+        Args:
+            message: The recorded server request.
+            live_answer: What the client answers now: ``{"result": …}`` or ``{"error": …}``.
+
+        Returns:
+            ``None`` where it is the recorded answer.
+        """
+        event = Event(0.0, "server", message.method, message.params, message.result, message.error)
+        place = Interaction(0, message.session, message.at, message.method, message.params)
+        return self.answer_differs(place, event, live_answer)
+
     def unused(self) -> list[Entry]:
         """The recorded requests that no client made, in the order of recording.
 
@@ -180,6 +205,25 @@ class Cursor:
             candidates=(self._recording.read(entry) for entry in candidates),
             recorded=((entry.era, entry.method) for entry in self._recording.entries),
         )
+
+    def following(self, hit: Hit) -> list[Message]:
+        """What the server said outside any request after an answer, which is its place (rule 5)."""
+        entry = hit.entry
+        return [] if hit.repeat else self._messages_after((entry.file, entry.offsets[-1]))
+
+    def notified(self, era: Era, method: str, params: Json | None) -> list[Message]:
+        """What the server said after the client's notification; again if it comes more often."""
+        key = key_of(era, method, params)
+        said = self._recording.said.get(key)
+        if not said:
+            return []
+        count = self._asked.get(key, 0)
+        self._asked[key] = count + 1
+        entry = said[min(count, len(said) - 1)]
+        return self._messages_after((entry.file, entry.offset))
+
+    def _messages_after(self, place: Place) -> list[Message]:
+        return [self._recording.read_message(each) for each in self._recording.following.get(place, ())]
 
     def _play(self, entries: Sequence[Entry]) -> Hit:
         """Give the next of the answers to the same request, or the last one again (rule 3)."""

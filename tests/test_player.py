@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from mcptap.cassette.index import CassetteIndex, Entry
+from mcptap.cassette.index import CassetteIndex, Entry, MessageEntry, Place
 from mcptap.matching.canonical import key_of
 from mcptap.matching.miss import Miss, Reason
 from mcptap.matching.nearest import MOST_CANDIDATES
 from mcptap.matching.refusal import Refusal
-from mcptap.model import Era, Event, Interaction
+from mcptap.model import Era, Event, Interaction, Message
 from mcptap.player import Answer, Cursor, Hit, Player, Pong, Summary
 
 Asked = tuple[Era, str, dict[str, Any] | None]
@@ -24,6 +24,9 @@ class InMemory:
         self.entries: list[Entry] = []
         self.by_key: dict[bytes, list[Entry]] = defaultdict(list)
         self.by_method: dict[str, list[Entry]] = defaultdict(list)
+        self.said: dict[bytes, list[MessageEntry]] = {}
+        self.following: dict[Place, list[MessageEntry]] = {}
+        self.messages: dict[int, Message] = {}
         self.reads = 0
         for seq, ((era, method, params), outcome) in enumerate(recorded):
             self.interactions.append(Interaction(seq, 1, 0.0, method, params, **outcome))
@@ -35,6 +38,9 @@ class InMemory:
     def read(self, entry: Entry) -> Interaction:
         self.reads += 1
         return self.interactions[entry.seq]
+
+    def read_message(self, entry: MessageEntry) -> Message:
+        return self.messages[entry.offset]
 
 
 def handshake(method: str, params: dict[str, Any] | None = None) -> Asked:
@@ -310,3 +316,32 @@ def test_the_same_seq_in_two_cassettes_is_not_the_same_request() -> None:
 def test_the_summary_is_one_sentence(repeated: int) -> None:
     summary = Summary(played=7, repeated=repeated, missed=0, unused=2)
     assert summary.sentence() == f"played 7, repeated {repeated}, missed 0, unused 2"
+
+
+def test_what_the_server_said_outside_any_request_follows_what_it_followed_in_the_recording() -> None:
+    recording = InMemory((add(1), answers(1)), (add(2), answers(2)))
+    changed = Message(1, 0.5, "server", "notifications/tools/list_changed")
+    recording.messages[7] = changed
+    recording.following[0, 0] = [MessageEntry(1, 0.5, 7)]
+    cursor = Player(recording).cursor()
+
+    first, second = (cursor.find(*add(number)) for number in (1, 2))
+    assert isinstance(first, Hit)
+    assert isinstance(second, Hit)
+    assert cursor.following(first) == [changed]
+    assert cursor.following(second) == []
+    again = cursor.find(*add(1))
+    assert isinstance(again, Hit)
+    assert cursor.following(again) == []
+
+
+def test_what_the_server_said_after_a_notification_follows_that_notification() -> None:
+    recording = InMemory((add(1), answers(1)))
+    said = Message(1, 0.5, "server", "notifications/message", {"level": "info", "data": "hello"})
+    recording.messages[9] = said
+    recording.said[key_of("handshake", "notifications/initialized", None)] = [MessageEntry(1, 0.4, 8)]
+    recording.following[0, 8] = [MessageEntry(1, 0.5, 9)]
+    cursor = Player(recording).cursor()
+
+    assert cursor.notified("handshake", "notifications/initialized", None) == [said]
+    assert cursor.notified("handshake", "notifications/unheard", None) == []

@@ -10,11 +10,15 @@ from operator import attrgetter
 from typing import TypeAlias
 
 from mcptap.cassette.reader import Cassette
-from mcptap.model import Era, Gap, Interaction, Json, Message, SessionStart
+from mcptap.model import Era, Gap, Interaction, Json, Message, SessionStart, Side
 from mcptap.protocol import era_of
 
 KeyOf: TypeAlias = Callable[[Era, str, Json | None], bytes]
 """Gives the key of a request from its era, method and params (CASSETTE.md, "Matching", rule 1)."""
+
+
+Place: TypeAlias = tuple[int, int]
+"""Where a line stands: the number of its cassette, and its offset there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class MessageEntry:
-    """A message outside any request, and where its line stands; ``at`` is in seconds."""
+    """A message outside any request, and where its line stands; ``at`` is in seconds.
+
+    ``key`` is that of its method and params, as for a request.
+    """
 
     session: int
     at: float
     offset: int
     file: int = 0
+    source: Side = "server"
+    key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,9 @@ class CassetteIndex:
         sessions: Every client session.
         eras: The eras that were recorded.
         messages: What was said outside any request, in the order of the files.
+        said: What clients said so, by key.
+        following: What servers said so, by the place of the line that it follows in its session: the
+            last one of an interaction, or of something that the client said.
     """
 
     cassettes: tuple[Cassette, ...]
@@ -69,6 +81,8 @@ class CassetteIndex:
     sessions: tuple[SessionStart, ...]
     eras: frozenset[Era]
     messages: tuple[MessageEntry, ...]
+    said: Mapping[bytes, Sequence[MessageEntry]]
+    following: Mapping[Place, Sequence[MessageEntry]]
 
     @classmethod
     def of(cls, cassettes: Iterable[Cassette], key_of: KeyOf) -> CassetteIndex:
@@ -117,6 +131,9 @@ class _Builder:
         self._messages: list[MessageEntry] = []
         self._eras: dict[int, Era] = {}
         self._sessions: list[SessionStart] = []
+        self._said = defaultdict[bytes, list[MessageEntry]](list)
+        self._following = defaultdict[Place, list[MessageEntry]](list)
+        self._places: dict[int, Place] = {}
         self._highest_session = -1
 
     def add(self, cassette: Cassette) -> None:
@@ -135,9 +152,21 @@ class _Builder:
                     self._eras[session] = record.era
                     self._sessions.append(replace(record, session=session))
                 case Message():
-                    self._messages.append(MessageEntry(session, record.at, offsets[0], file))
+                    self._add_message(record, session, (file, offsets[0]))
                 case Interaction():
                     self._entries.append(self._entry(record, session, offsets, file))
+                    self._places[session] = file, offsets[-1]
+
+    def _add_message(self, message: Message, session: int, place: Place) -> None:
+        file, offset = place
+        key = self._key_of(self._eras.get(session, "handshake"), message.method, message.params)
+        entry = MessageEntry(session, message.at, offset, file, message.source, key)
+        self._messages.append(entry)
+        if message.source == "client":
+            self._said[key].append(entry)
+            self._places[session] = place
+        elif session in self._places:
+            self._following[self._places[session]].append(entry)
 
     def _entry(self, interaction: Interaction, session: int, offsets: tuple[int, ...], file: int) -> Entry:
         method = sys.intern(interaction.method)
@@ -164,4 +193,6 @@ class _Builder:
             sessions=tuple(self._sessions),
             eras=frozenset(self._eras.values()) | {entry.era for entry in entries},
             messages=tuple(self._messages),
+            said=dict(self._said),
+            following=dict(self._following),
         )

@@ -11,7 +11,7 @@ from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
 from mcptap.matching.live import live_event
 from mcptap.matching.miss import Miss
 from mcptap.matching.refusal import Refusal
-from mcptap.model import Event, Interaction, Json
+from mcptap.model import Event, Interaction, Json, Message
 from mcptap.player import Cursor, Hit, Player, Pong
 from mcptap.tap.peer import CONNECTION_CLOSED
 
@@ -31,21 +31,47 @@ class CassetteBackend:
     @contextlib.asynccontextmanager
     async def session(self, session: Session) -> AsyncIterator[_CassetteSession]:
         """Open a session, which starts at the beginning; see `Backend.session`."""
-        del session
-        yield _CassetteSession(self, self.player.cursor())
+        async with anyio.create_task_group() as tasks:
+            opened = _CassetteSession(self, session, self.player.cursor())
+            tasks.start_soon(opened.speak)
+            yield opened
+            tasks.cancel_scope.cancel()
 
 
 class _CassetteSession:
-    def __init__(self, backend: CassetteBackend, cursor: Cursor) -> None:
+    def __init__(self, backend: CassetteBackend, session: Session, cursor: Cursor) -> None:
         self._backend = backend
+        self._session = session
         self._cursor = cursor
+        self._say, self._said = anyio.create_memory_object_stream[Message](float("inf"))
+
+    async def speak(self) -> None:
+        """Say what the server said outside any request: after what it followed, and in order."""
+        async for message in self._said:
+            if message.result is None and message.error is None:
+                await self._session.channel.notify(message.method, message.params)
+                continue
+            try:
+                answer: Json = {"result": await self._session.channel.ask(message.method, message.params)}
+            except RpcError as error:
+                answer = {"error": error.error}
+            miss = self._backend.player.message_answer_differs(message, answer)
+            if miss is not None:
+                self._backend.report(miss.text())
+
+    def _say_all(self, messages: list[Message]) -> None:
+        for message in messages:
+            self._say.send_nowait(message)
 
     async def request(self, exchange: Exchange) -> Json:
         found = self._cursor.find(exchange.session.era, exchange.method, exchange.params)
         match found:
             case Hit():
                 exchange.notes["repeat" if found.repeat else "hit"] = found.interaction.seq
-                return await self._play(exchange, found.interaction)
+                try:
+                    return await self._play(exchange, found.interaction)
+                finally:
+                    self._say_all(self._cursor.following(found))
             case Pong():
                 return found.result
             case Refusal():
@@ -54,7 +80,8 @@ class _CassetteSession:
                 raise self._missed(exchange, found)
 
     async def notify(self, method: str, params: Json | None) -> None:
-        """A notification changes nothing in a recording."""
+        """Take a notification: in the recording, the server may have said something after it."""
+        self._say_all(self._cursor.notified(self._session.era, method, params))
 
     async def _play(self, exchange: Exchange, interaction: Interaction) -> Json:
         """Play what happened in an interaction, and give its outcome."""
