@@ -41,3 +41,14 @@ def test_other_events_are_played_as_they_were() -> None:
     question = Event(2.0, "server", "sampling/createMessage", with_token(3), result={})
     for event in (log, changed, question):
         assert live_event(event, call(3), None) == event
+
+
+def test_a_subscription_is_named_by_the_id_of_the_live_request() -> None:
+    key = "io.modelcontextprotocol/subscriptionId"
+
+    def changed(subscription: Any) -> Event:
+        meta = {"unknown": 1.5, key: subscription}
+        return Event(4.2, "server", "notifications/tools/list_changed", {"_meta": meta})
+
+    assert live_event(changed(3), call(3), None, "live-9") == changed("live-9")
+    assert live_event(changed(3), call(3), None, 0) == changed(0)

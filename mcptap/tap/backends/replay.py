@@ -88,7 +88,7 @@ class _CassetteSession:
         for event in interaction.events:
             if event.source != "server":
                 continue
-            live = live_event(event, interaction, exchange.params)
+            live = live_event(event, interaction, exchange.params, exchange.id)
             if live is None:
                 continue
             if live.asked:
