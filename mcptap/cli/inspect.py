@@ -40,6 +40,7 @@ _COLUMNS: Final = (
 _SESSION: Final = 1
 _OUTCOME: Final = 6
 _LONGEST_OUTCOME: Final = 20
+_COUNTED: Final = ("interaction", "session", "message", "gap")
 _COLOURS: Final = {"tool error": "yellow", "error": "red", "gap": "red", "unanswered": "yellow"}
 
 
@@ -89,13 +90,14 @@ def _listed(cassette: Cassette) -> Iterator[str]:
     table, counts, sessions = Table(_COLUMNS), Counter[str](), set[int]()
     for record in cassette.records():
         table.measure(_cells(record))
-        counts[type(record).__name__] += 1
+        counts[type(record).__name__.lower()] += 1
         if not isinstance(record, Gap):
             sessions.add(record.session)
+    counts["session"] = len(sessions)
     if len(sessions) <= 1:
         table.hide(_SESSION)
     table.fit(screen_width())
-    yield from _summary(cassette, counts, len(sessions))
+    yield from _summary(cassette, counts)
     yield table.heading()
     for record in cassette.records():
         cells = _cells(record)
@@ -103,21 +105,14 @@ def _listed(cassette: Cassette) -> Iterator[str]:
         yield table.line(cells, {_OUTCOME: colour} if colour else None)
 
 
-def _summary(cassette: Cassette, counts: Counter[str], sessions: int) -> Iterator[str]:
+def _summary(cassette: Cassette, counts: Counter[str]) -> Iterator[str]:
     header = cassette.header
     server = header.upstream
     who = f"{server.name} over {server.transport}" if server else "an unnamed server"
     yield click.style(printable(f"{who}, recorded {header.recorded_at} by {header.by}"), bold=True)
-    said = f"{_counted(counts['Interaction'], 'interaction')} in {_counted(sessions, 'session')}"
-    if counts["Message"]:
-        said += f", {_counted(counts['Message'], 'message')} outside requests"
-    if counts["Gap"]:
-        said += f", {_counted(counts['Gap'], 'gap')}"
-    yield from (said, "")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    numbers = {noun: counts[noun] for noun in _COUNTED}
+    yield ", ".join(f"{number} {noun}{'s' * (number != 1)}" for noun, number in numbers.items() if number)
+    yield ""
 
 
 def _cells(record: Record) -> list[str]:
@@ -131,13 +126,13 @@ def _cells(record: Record) -> list[str]:
         case Gap():
             return ["", "", at, record.why, "", "", "gap", f"{record.lost} lost"]
         case SessionStart(session=session, client=client):
-            name = (client or {}).get("name")
-            who = name if isinstance(name, str) else ""
-            return ["", str(session), at, f"(session: {record.era}, {record.transport})", who, "", "", ""]
+            who = str((client or {}).get("name", ""))
+            how = f"{record.era}, {record.transport}"
+            return ["", str(session), at, "(session opened)", who, "", "", how]
 
 
-def _ms(ms: float | None) -> str:
-    return "" if ms is None else f"{ms:.1f}"
+def _ms(ms: float | None, form: str = ".1f") -> str:
+    return "" if ms is None else format(ms, form)
 
 
 def outcome_of(interaction: Interaction) -> str:
@@ -172,13 +167,12 @@ def _whole(interaction: Interaction, *, as_json: bool) -> Iterator[str | bytes]:
 def _facts(interaction: Interaction) -> Iterator[str]:
     target = target_of(interaction.method, interaction.params)
     yield click.style(printable(" ".join(filter(None, (interaction.method, target)))), bold=True)
-    own = "" if interaction.proxy_ms is None else f", mcptap itself {interaction.proxy_ms:g} ms"
-    took = "" if interaction.ms is None else f"{interaction.ms:g} ms{own}"
     facts = {
         "seq": str(interaction.seq),
         "session": str(interaction.session),
         "at": f"{interaction.at:g} s",
-        "took": took,
+        "ms": _ms(interaction.ms, "g"),
+        "proxy_ms": _ms(interaction.proxy_ms, "g"),
         "outcome": outcome_of(interaction),
         "trace": interaction.trace_id,
         "span": interaction.span_id,

@@ -30,6 +30,7 @@ def quiet_libraries(*, debug: bool) -> None:
 
 def run(tap: Tap, front: Front, *, fail_on_unused: bool = False) -> int:
     """Serve until it is over, say how it went, and give the exit code."""
+    _open_standard_streams()
     try:
         import uvloop  # noqa: F401, PLC0415 - only to see whether it is there
     except ImportError:
@@ -40,6 +41,15 @@ def run(tap: Tap, front: Front, *, fail_on_unused: bool = False) -> int:
 
     anyio.run(partial(_serve, tap, front), backend_options={"use_uvloop": uses_uvloop})
     return _exit_code(tap, fail_on_unused=fail_on_unused)
+
+
+def _open_standard_streams() -> None:
+    """Open what the caller has closed of descriptors 0 to 2, or the next file to be opened becomes stdin."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
 
 
 def require_command(command: str | list[str]) -> None:

@@ -22,10 +22,9 @@ from mcptap.errors import CassetteError
 from mcptap.matching.excerpt import printable
 
 _GAP: Final = "  "
-_NARROWEST: Final = 6
+_WIDEST: Final = 160  # so that one long cell doesn't pad every row of a list in a file
 _DEEPEST: Final = 60  # levels of JSON that get lines of their own
-
-_PIPE_CLOSED: Final = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
+_PIPE_CLOSED: Final = 128 + signal.SIGPIPE
 
 
 def set_up_screen() -> None:
@@ -77,6 +76,7 @@ def shortened(text: str, width: int) -> str:
     if columns_of(text) <= width:
         return text
     ellipsis = "…" if can_show("…") else "..."
+    text = text[:width]
     while text and columns_of(text) + len(ellipsis) > width:
         text = text[:-1]
     return (text + ellipsis)[:width]
@@ -116,15 +116,16 @@ class Table:
         """Make room for a row."""
         for place, cell in enumerate(cells):
             widest = max(map(columns_of, map(printable, cell.split("\n"))))
-            self._widths[place] = max(self._widths[place], widest)
+            self._widths[place] = max(self._widths[place], min(widest, _WIDEST))
 
     def fit(self, width: int | None) -> None:
-        """Shrink to a screen of ``width`` columns: always the widest column that may."""
+        """Shrink to a screen of ``width`` columns: the widest column that may, down to its title."""
         while width is not None and self.width > width:
             shrinking = [
                 (self._widths[place], place)
                 for place in self._shown
-                if self._columns[place].shrinks and self._widths[place] > _NARROWEST
+                if self._columns[place].shrinks
+                and self._widths[place] > columns_of(self._columns[place].title)
             ]
             if not shrinking:
                 return
@@ -145,23 +146,22 @@ class Table:
         for place in self._shown:
             text = shortened(printable(cells[place]), self._widths[place])
             padding = " " * (self._widths[place] - columns_of(text))
-            text = padding + text if self._columns[place].numeric else text + padding
-            colour = (colours or {}).get(place)
-            texts.append(click.style(text, fg=colour) if colour else text)
+            if text and (colour := (colours or {}).get(place)):
+                text = click.style(text, fg=colour)
+            texts.append(padding + text if self._columns[place].numeric else text + padding)
         return _GAP.join(texts).rstrip()
 
     def lines(self, cells: Sequence[str], colours: Mapping[int, str] | None = None) -> Iterator[str]:
         """A row in as many lines as its longest cell needs."""
-        wrapped = [
-            [part for line in cell.split("\n") for part in _wrapped(printable(line), width)]
-            for cell, width in zip(cells, self._widths, strict=True)
-        ]
+        wrapped = [_wrapped(cell, width) for cell, width in zip(cells, self._widths, strict=True)]
         for parts in zip_longest(*wrapped, fillvalue=""):
             yield self.line(parts, colours)
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, break_on_hyphens=False, subsequent_indent=" ") or [""]
+def _wrapped(cell: str, width: int) -> Iterator[str]:
+    for line in cell.split("\n"):
+        parts = textwrap.wrap(printable(line), width, break_on_hyphens=False, subsequent_indent=" ")
+        yield from parts or [""]
 
 
 def compact(value: Any) -> bytes:

@@ -13,7 +13,7 @@ from mcptap.matching.nearest import Difference, difference
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One request with both its answers; ``step`` is ``None`` for the opening of the session.
+    """One request with both its answers.
 
     Attributes:
         step: What was asked.
@@ -23,7 +23,7 @@ class Row:
         differences: The fields that aren't; none where only their order or spelling differs.
     """
 
-    step: Step | None
+    step: Step
     live: Answer
     replayed: Answer
     same: bool
@@ -37,12 +37,11 @@ def compare(script: Script, live: Sequence[Answer], replayed: Sequence[Answer]) 
         ValueError: One of them doesn't have an answer to each request of the script.
     """
     return [
-        _row(step, first, second)
-        for step, first, second in zip((None, *script.steps), live, replayed, strict=True)
+        _row(step, first, second) for step, first, second in zip(script.steps, live, replayed, strict=True)
     ]
 
 
-def _row(step: Step | None, live: Answer, replayed: Answer) -> Row:
+def _row(step: Step, live: Answer, replayed: Answer) -> Row:
     left, right = live.as_json(), replayed.as_json()
     if codec.dumps(left) == codec.dumps(right):
         return Row(step, live, replayed, True, ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from mcptap.model import Json
 from mcptap.protocol import PROGRESS_TOKEN
 
 _TIMEOUT: Final = 30.0
+_MCPTAP_SAYS: Final = "mcptap: "
 _LIVE_BOUND: Final = frozenset({"jsonrpc", "id"})
 
 
@@ -43,14 +44,11 @@ class Answer:
 
 
 class Session:
-    """An open session; made by `open_session`.
-
-    Attributes:
-        opening: The server's answer to the request that opened it.
-    """
+    """An open session; made by `open_session`."""
 
     def __init__(self, script: Script, argv: list[str], log: Path) -> None:
         self._script = script
+        self._log = log
         self._arrived: list[Json] = []
         transport = WatchedTransport(
             argv, self._arrive, log_file=log, env=dict(os.environ), cwd=str(log.parent)
@@ -62,28 +60,44 @@ class Session:
             timeout=_TIMEOUT,
             init_timeout=_TIMEOUT,
         )
-        self.opening: Answer
+        self._opening: Answer
 
     def opened(self) -> None:
-        """Keep what has come so far as the opening."""
-        self.opening = self._taken(None)
+        """Keep what has come so far as the answer to the opening."""
+        self._opening = self._taken(None)
 
     async def ask_all(self) -> list[Answer]:
-        """Ask everything that the script says; the opening comes first in what is given."""
-        return [self.opening, *[await self._ask(step) for step in self._script.steps]]
+        """Ask everything that the script says; the opening comes first in what is given.
+
+        Raises:
+            UpstreamError: An answer doesn't come.
+        """
+        with self.explained():
+            return [self._opening, *[await self._ask(step) for step in self._script.asked]]
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Make one sentence of whatever goes wrong, with what was said about it on stderr."""
+        try:
+            yield
+        except Exception as error:
+            lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+            said = [line for line in lines if line.startswith(_MCPTAP_SAYS)]
+            why = said[0].removeprefix(_MCPTAP_SAYS) if said else str(error) or type(error).__name__
+            raise UpstreamError(f"the demo failed at {self._script.name}: {why}") from error
 
     async def _ask(self, step: Step) -> Answer:
         began = time.perf_counter()
         with contextlib.suppress(MCPError):  # it arrived as a message, and is kept as such
-            if step.tool is None:
-                await self.client.list_tools_mcp()
-            else:
+            if step.tool is not None:
                 await self.client.call_tool_mcp(step.tool, dict(step.arguments))
+            else:
+                await self.client.list_tools_mcp()
         return self._taken((time.perf_counter() - began) * 1000)
 
     def _taken(self, ms: float | None) -> Answer:
         if not self._arrived or "method" in self._arrived[-1]:
-            raise UpstreamError("it gave no answer")
+            raise UpstreamError("no answer came")
         *events, outcome = self._arrived
         self._arrived.clear()
         return Answer(tuple(events), outcome, ms)
@@ -113,17 +127,8 @@ async def open_session(script: Script, argv: list[str], log: Path) -> AsyncItera
         UpstreamError: It can't be started, or doesn't answer.
     """
     session = Session(script, argv, log)
-    try:
-        async with session.client:
+    async with contextlib.AsyncExitStack() as stack:
+        with session.explained():
+            await stack.enter_async_context(session.client)
             session.opened()
-            yield session
-    except UpstreamError as error:
-        raise UpstreamError(f"the demo failed at {script.name}: {error.message}{_last_words(log)}") from error
-    except Exception as error:
-        raise UpstreamError(f"the demo failed at {script.name}: {error}{_last_words(log)}") from error
-
-
-def _last_words(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    said = [line.strip() for line in lines if line.strip()]
-    return f" ({said[-1]})" if said else ""
+        yield session

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from mcptap.demo.processes import Process, child_of, is_gone
-from mcptap.demo.script import SCRIPTS, Script
+from mcptap.demo.script import SCRIPTS, Script, cassette_of
 from mcptap.demo.session import Answer, Session, open_session
-from mcptap.errors import McptapError, UpstreamError
+from mcptap.errors import UpstreamError
 
 Answers: TypeAlias = Mapping[str, list[Answer]]
 """The answers of each script, by its name."""
@@ -25,19 +25,12 @@ _GONE_WITHIN: Final = 5.0
 _GONE_POLL: Final = 0.05
 
 
-def cassette_of(script: Script, folder: Path) -> Path:
-    """Where the cassette of a script is."""
-    return folder / f"{script.name}.jsonl"
-
-
 async def record(folder: Path, scratch: Path, tell: Tell) -> Answers:
     """Play every script with its real server behind ``mcptap record``, and stop the servers.
 
     Raises:
-        McptapError: Something failed, or a server is still there.
+        UpstreamError: Something failed, or a server is still there.
     """
-    names = " and ".join(script.name for script in SCRIPTS)
-    tell("starting", f"{names}, each behind `mcptap record`")
     commands = {script: _recording(script, cassette_of(script, folder)) for script in SCRIPTS}
     async with _sessions(commands, scratch) as sessions:
         servers = {script.name: child_of(str(cassette_of(script, folder))) for script in SCRIPTS}
@@ -54,9 +47,9 @@ async def replay(folder: Path, scratch: Path, tell: Tell) -> Answers:
     """Play every script again, with ``mcptap replay`` and no server.
 
     Raises:
-        McptapError: Something failed.
+        UpstreamError: Something failed.
     """
-    tell("replaying", "the same sessions, with `mcptap replay` in the servers' place")
+    tell("replaying", "the same sessions, answered by `mcptap replay`")
     commands = {script: [*_MCPTAP, "replay", str(cassette_of(script, folder))] for script in SCRIPTS}
     async with _sessions(commands, scratch) as sessions:
         return await _ask_all(sessions)
@@ -80,7 +73,7 @@ async def _sessions(
                     )
                     for script, argv in commands.items()
                 }
-        except* McptapError as failures:
+        except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
         yield {script: task.result() for script, task in opening.items()}
 
