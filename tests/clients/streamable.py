@@ -33,9 +33,10 @@ async def read_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
     buffer = b""
     fields: dict[str, list[str]] = {}
     async for chunk in chunks:
+        searched = max(len(buffer) - 1, 0)  # a large event comes in many chunks
         buffer += chunk
-        while end := _LINE_END.search(buffer):
-            line, buffer = buffer[: end.start()].decode(), buffer[end.end() :]
+        while end := _LINE_END.search(buffer, searched):
+            line, buffer, searched = buffer[: end.start()].decode(), buffer[end.end() :], 0
             if line and not line.startswith(":"):
                 name, _, value = line.partition(":")
                 fields.setdefault(name, []).append(value.removeprefix(" "))
