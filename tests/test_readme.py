@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import click
 import pytest
 
@@ -17,10 +18,7 @@ from tests.clients.raw import PipeClient, handshake
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = {
-    name: body
-    for name, body in re.findall(r"<!-- run: (\w+) -->\n```\w+\n(.*?)```", README, flags=re.DOTALL)
-}
+BLOCKS = dict(re.findall(r"<!-- run: (\w+) -->\n```\w+\n(.*?)```", README, flags=re.DOTALL))
 COMMANDS = sorted(
     {
         line.partition("  #")[0].strip()
@@ -56,10 +54,8 @@ async def test_record_replay_and_inspect_work_as_the_readme_has_them(tmp_path: P
     live, replayed = texts
     assert replayed == live
     for line in BLOCKS["inspect"].splitlines():
-        shown = subprocess.run(
-            shlex.split(line), cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True
-        )
-        assert "get_current_time" in shown.stdout
+        shown = await anyio.run_process(shlex.split(line), cwd=tmp_path, env=ENVIRONMENT)
+        assert b"get_current_time" in shown.stdout
 
 
 @pytest.mark.parametrize("block", ["python", "middleware"])

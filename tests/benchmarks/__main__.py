@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks [--calls N] [--rounds N] [--only bare|fastmcp|http] [--json FILE]
 
-The server is a bare loop over stdio, which answers in no time (what is left is the proxies' own time),
-a FastMCP server over stdio (what most servers are), or a bare Starlette app over HTTP. "limit" is the byte pump over stdio (it records, too) and the pass-through over HTTP (it does not).
+The server is a bare loop over stdio, which answers in no time (what is left is the proxies' own
+time), a FastMCP server over stdio (what most servers are), or a bare Starlette app over HTTP. "limit"
+is the byte pump over stdio (it records, too) and the pass-through over HTTP (it does not).
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ def _server() -> FastMCP[Any]:
 
     @server.tool
     async def greet(context: Context) -> str:
-        answer = await context.elicit("Your name?", response_type=str)  # type: ignore[call-overload]
-        return f"Hello, {answer.data}"
+        answer = await context.elicit("Your name?", response_type=str)
+        return f"Hello, {answer.data}" if answer.action == "accept" else answer.action
 
     @server.resource("text://note")
     def note() -> str:

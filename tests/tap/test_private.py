@@ -94,7 +94,7 @@ async def test_what_a_handler_sends_goes_through_the_replaced_channel() -> None:
 
     async def raw(context: ServerRequestContext[Any, Any], call_next: Any) -> Any:
         inner = private.request_channel_of(context)
-        private.replace_request_channel(context, Channel(inner))  # type: ignore[arg-type]
+        private.replace_request_channel(context, Channel(inner))
         return await call_next(context)
 
     private.insert_outermost(app, raw)
@@ -199,12 +199,12 @@ async def test_a_middleware_leads_to_the_raw_context() -> None:
 
 
 def test_the_protocol_facts_are_those_of_the_sdk() -> None:
-    assert protocol.MODERN_VERSIONS == tuple(MODERN_PROTOCOL_VERSIONS)
+    assert tuple(MODERN_PROTOCOL_VERSIONS) == protocol.MODERN_VERSIONS
     assert protocol.VERSION_META == mcp_types.PROTOCOL_VERSION_META_KEY
     assert protocol.CLIENT_INFO_META == mcp_types.CLIENT_INFO_META_KEY
     assert protocol.SUBSCRIPTION_META == SUBSCRIPTION_ID_META_KEY
     assert protocol.VERSION_HEADER == MCP_PROTOCOL_VERSION_HEADER
-    assert protocol.PARAM_HEADER_PREFIX == MCP_PARAM_HEADER_PREFIX.lower()
+    assert MCP_PARAM_HEADER_PREFIX.lower() == protocol.PARAM_HEADER_PREFIX
     assert protocol.METHOD_NOT_FOUND == mcp_types.METHOD_NOT_FOUND
     assert protocol.INVALID_REQUEST == mcp_types.INVALID_REQUEST
     assert protocol.UNSUPPORTED_VERSION == mcp_types.UNSUPPORTED_PROTOCOL_VERSION
