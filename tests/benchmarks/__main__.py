@@ -91,7 +91,8 @@ def record_for_replay(recorder: Target) -> None:
 
 def table(transport: str, era: Era, figures: dict[str, Figures]) -> str:
     direct, limit = figures["direct"], figures[LIMIT]
-    heads = f"{'p50 ms':>9}{'p90':>9}{'p99':>9}{'added':>9}{'/ limit':>9}{'/ direct':>9}{'req/s':>9}{'/ limit':>9}"
+    columns = ("p50 ms", "p90", "p99", "added", "/ limit", "/ direct", "req/s", "/ limit")
+    heads = "".join(f"{column:>9}" for column in columns)
     limit_added = limit.percentile(50) - direct.percentile(50)
     lines = [f"{f'{transport}, {era}':16}{heads}{'start ms':>10}{'MiB':>7}"]
     for name, found in figures.items():
