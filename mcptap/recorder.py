@@ -117,16 +117,16 @@ class Recorder:
         number = self._session(session)
         self.write(lines.message_line(Message(number, self.now(), source, method, params, result, error, ms)))
 
-    def tick(self) -> None:
-        """Write the beginning of every interaction that has been open for `OPEN_AFTER`.
+    def still_open(self, opened: OpenInteraction) -> None:
+        """Write the beginning of an interaction, `OPEN_AFTER` seconds after it, unless it has ended.
+
+        Whoever waits for those seconds has waited for them: another clock may say that they aren't over.
 
         Raises:
             RecordingError: A line could not be written.
         """
-        due = self._clock() - OPEN_AFTER
-        for opened in list(self._open.values()):
-            if not opened.begun and opened.arrived <= due:
-                opened.write_begin()
+        if opened.seq in self._open:
+            opened.write_begin()
 
     def close(self) -> None:
         """Record whatever is still open as unanswered.

@@ -134,6 +134,11 @@ class Tap(FastMCP[Any]):
         """Wait until the tap can't go on."""
         await self.stopping.wait()
 
+    def left(self, transport: str) -> None:
+        """Record what is pending as unanswered: no other client follows on stdio."""
+        if transport == "stdio":
+            self.end_recording()
+
     async def _stop_soon(self) -> None:
         """Stop, after the client had time to ask and be told why."""
         await anyio.sleep(_LAST_WORDS)

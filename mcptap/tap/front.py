@@ -29,7 +29,7 @@ from mcptap.tap.peer import Inbound, Peer
 from mcptap.tap.private import App, lowlevel_of
 
 _INVALID_PARAMS = -32602
-_AFTER_EOF = 1.0
+_LEAVING = 0.5
 _CLIENT_CAPABILITIES_META = "io.modelcontextprotocol/clientCapabilities"
 
 
@@ -42,6 +42,9 @@ class Events(Protocol):
     async def stopped(self) -> None:
         """Return when the client is not to be served any longer."""
 
+    def left(self, transport: str) -> None:
+        """Learn that the client has left, and that what it still waits for will not be answered."""
+
     def report(self, line: str) -> None:
         """Take a line for the user."""
 
@@ -49,7 +52,8 @@ class Events(Protocol):
 async def serve(app: App, downstreams: Downstreams, opener: Opener, transport: str, owner: Events) -> None:
     """Serve one client on a link until it closes its side, or the owner says stop.
 
-    Requests that are still being answered then have `_AFTER_EOF` seconds to finish.
+    What the client has sent before that still has `_LEAVING` seconds to reach the server and be answered,
+    or longer where the client reads for longer.
 
     Args:
         app: The FastMCP server whose middleware the requests go through.
@@ -65,9 +69,10 @@ async def serve(app: App, downstreams: Downstreams, opener: Opener, transport: s
             tasks.start_soon(front.prepare)
             tasks.start_soon(front.until_stopped)
             await front.ended.wait()
-            with anyio.move_on_after(_AFTER_EOF):
+            with anyio.move_on_after(max(_LEAVING, front.patience)):
                 await front.prepared.wait()
                 await front.idle()
+            owner.left(transport)
             tasks.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await front.close()
@@ -86,6 +91,7 @@ class _Front:
         self.ended = anyio.Event()
         self.prepared = anyio.Event()
         self._finished = anyio.Event()
+        self._notifying = 0
         self._outbound = _Outbound(self.peer)
         self._handshake = self._runner(Connection.for_loop(self._outbound))
         self._downstream = downstreams.attach(self._handshake.connection, transport)
@@ -105,10 +111,15 @@ class _Front:
         del origin
         context = _PipeContext(self.peer, self._transport, Inbound("", method, params, None))
         context.request_id = None
+        self._notifying += 1
         self._tasks.start_soon(self._notify, context, method, params)
 
     async def _notify(self, context: _PipeContext, method: str, params: Json | None) -> None:
-        await self._handshake.on_notify(context, method, params)
+        try:
+            await self._handshake.on_notify(context, method, params)
+        finally:
+            self._notifying -= 1
+            self._finished.set()
 
     def on_warning(self, message: str) -> None:
         self._owner.report(message)
@@ -116,6 +127,11 @@ class _Front:
     def on_closed(self, reason: str) -> None:
         del reason
         self.ended.set()
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which the client, who sends no more, waits for its answers."""
+        return self.peer.reads_for if self.peer.ended is not None else 0.0
 
     async def prepare(self) -> None:
         await self._owner.prepare(self._downstream)
@@ -126,8 +142,8 @@ class _Front:
         self.ended.set()
 
     async def idle(self) -> None:
-        """Wait until no request is being answered."""
-        while self.peer.busy:
+        """Wait until no request is being answered, and no notification passed on."""
+        while self.peer.busy or self._notifying:
             self._finished = anyio.Event()
             await self._finished.wait()
             await anyio.lowlevel.checkpoint()

@@ -8,6 +8,7 @@ request causes keeps its order: its notifications are delivered before its answe
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol, TypeAlias
@@ -134,7 +135,9 @@ class Peer:
         self._calls: dict[Id, Call] = {}
         self._inbound: dict[Id, Inbound] = {}
         self.ended: str | None = None
-        """Why the connection has ended; ``None`` while it stands."""
+        """Why nothing comes any more; ``None`` while the connection stands."""
+        self.reads_for = math.inf
+        """Seconds for which the other side will go on reading."""
 
     @property
     def busy(self) -> bool:
@@ -195,7 +198,7 @@ class Peer:
 
     def notify_now(self, method: str, params: Json | None) -> None:
         """Send a notification without waiting for a slow reader."""
-        if self.ended is None:
+        if self.reads_for > 0:
             self.link.send(_message(method, params))
 
     # What the link calls.
@@ -221,10 +224,11 @@ class Peer:
         """Hand on a line for the user."""
         self._handler.on_warning(message)
 
-    def closed(self, reason: str) -> None:
-        """Fail every request that waits for an answer."""
+    def closed(self, reason: str, reads_for: float = 0.0) -> None:
+        """Fail every request that waits for an answer; see `Receiver.closed`."""
         if self.ended is None:
             self.ended = reason
+            self.reads_for = reads_for
             for call in self._calls.values():
                 call.settle(UnansweredError.of(CONNECTION_CLOSED, reason))
             self._handler.on_closed(reason)
@@ -254,7 +258,7 @@ class Peer:
             if self._inbound.get(inbound.id) is inbound:
                 del self._inbound[inbound.id]
         # A cancelled request is not answered (specification, "Cancellation").
-        if not inbound.scope.cancelled_caught and self.ended is None:
+        if not inbound.scope.cancelled_caught and self.reads_for > 0:
             self.link.send(frame)
             await self.link.drain()
 

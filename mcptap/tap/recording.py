@@ -41,7 +41,7 @@ async def record_request(
         hear(recorder, exchange.session)
         opened = recorder.begin(exchange)
     exchange.channel = _RecordedChannel(exchange.channel, opened)
-    timer = asyncio.get_running_loop().call_later(OPEN_AFTER, _tick, recorder)
+    timer = asyncio.get_running_loop().call_later(OPEN_AFTER, _still_open, recorder, opened)
     try:
         result = await answer()
     except MCPError as error:
@@ -68,9 +68,9 @@ def hear(recorder: Recorder, session: Session) -> None:
         session.channel = _RecordedSession(session.channel, recorder, session)
 
 
-def _tick(recorder: Recorder) -> None:
+def _still_open(recorder: Recorder, opened: OpenInteraction) -> None:
     with contextlib.suppress(RecordingError):  # it has been reported
-        recorder.tick()
+        recorder.still_open(opened)
 
 
 class reported:  # noqa: N801 - reads as a statement

@@ -31,8 +31,13 @@ class Receiver(Protocol):
     def warned(self, message: str) -> None:
         """Learn of something that is worth a line to the user, but ends nothing."""
 
-    def closed(self, reason: str) -> None:
-        """Learn that nothing will come any more, and why."""
+    def closed(self, reason: str, reads_for: float = 0.0) -> None:
+        """Learn that nothing will come any more, and why.
+
+        Args:
+            reason: Why, in one line.
+            reads_for: Seconds for which the other side still reads what it is sent.
+        """
 
 
 class Link(Protocol):

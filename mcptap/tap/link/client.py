@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -60,11 +62,15 @@ async def check_reachable(url: str) -> None:
 
 def _reason(error: BaseException) -> str:
     """The innermost reason that the system gives; what is around it says less."""
-    reason, inner = str(error), error
+    reason = str(error)
+    inner: BaseException | None = error
     while inner is not None:
-        if isinstance(inner, OSError) and inner.strerror:
-            reason = inner.strerror
-        inner = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else inner.__cause__
+        if isinstance(inner, socket.gaierror):
+            reason = inner.strerror or reason
+        elif isinstance(inner, OSError) and inner.errno:
+            reason = os.strerror(inner.errno)
+        cause = inner.__cause__ or inner.__context__
+        inner = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else cause
     return reason
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import math
 import os
 import stat
 import threading
@@ -23,6 +24,9 @@ from mcptap.tap.link.lines import LineReader, encode
 _CHUNK: Final = 1 << 16
 _ABOVE_STDERR: Final = 3
 _FLUSH: Final = 0.5
+# A client that closes its side is about to go; a file that has come to its end waits for every answer.
+_CLIENT_READS_FOR: Final = 0.5
+_FILE_READS_FOR: Final = math.inf
 
 
 @contextlib.asynccontextmanager
@@ -33,12 +37,13 @@ async def open_stdio(receiver: Receiver) -> AsyncIterator[Link]:
         output: _PipeOutput | _FileOutput
         if _can_be_polled(stdout):
             pipe = os.fdopen(os.dup(stdout), "wb", buffering=0)
-            transport, output = await loop.connect_write_pipe(_PipeOutput, pipe)
+            transport, output = await loop.connect_write_pipe(lambda: _PipeOutput(receiver), pipe)
             # Not in connection_made: uvloop calls that later, when the first answer may be due already.
             output.transport = transport
         else:
             output = _FileOutput(stdout)
-        source = _Input(receiver)
+        is_file = stat.S_ISREG(os.fstat(stdin).st_mode)
+        source = _Input(receiver, _FILE_READS_FOR if is_file else _CLIENT_READS_FOR)
         if _can_be_polled(stdin):
             # The loop closes what it is given.
             await loop.connect_read_pipe(lambda: source, os.fdopen(os.dup(stdin), "rb", buffering=0))
@@ -46,9 +51,11 @@ async def open_stdio(receiver: Receiver) -> AsyncIterator[Link]:
             threading.Thread(target=_pump, args=(stdin, source, loop), daemon=True).start()
         try:
             yield output
-        finally:
+        except BaseException:  # told to stop, so it stops, however slowly the client reads
             with anyio.move_on_after(_FLUSH, shield=True):
                 await output.flush()
+            raise
+        await output.flush()
 
 
 @contextlib.contextmanager
@@ -84,8 +91,9 @@ def _pump(fd: int, source: _Input, loop: asyncio.AbstractEventLoop) -> None:
 class _Input(asyncio.Protocol):
     """What the client writes."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, reads_for: float) -> None:
         self._receiver = receiver
+        self._reads_for = reads_for
         self._lines = LineReader(receiver.received, self._rubbish)
         self._ended = False
 
@@ -96,7 +104,7 @@ class _Input(asyncio.Protocol):
         if not self._ended:
             self._ended = True
             self._lines.finish()
-            self._receiver.closed("the client closed stdin")
+            self._receiver.closed("the client closed stdin", self._reads_for)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
@@ -113,7 +121,8 @@ class _PipeOutput(asyncio.BaseProtocol):
 
     transport: asyncio.WriteTransport
 
-    def __init__(self) -> None:
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -126,10 +135,16 @@ class _PipeOutput(asyncio.BaseProtocol):
         await self._writable.wait()
 
     async def flush(self) -> None:
+        """Wait until all is written, or nobody reads any more."""
+        if self.transport.is_closing():
+            return
         self.transport.set_write_buffer_limits(high=0)
-        if self.transport.get_write_buffer_size() and not self.transport.is_closing():
+        before, left = math.inf, self.transport.get_write_buffer_size()
+        while 0 < left < before and not self.transport.is_closing():
             self._writable.clear()
-            await self._writable.wait()
+            with anyio.move_on_after(_FLUSH):
+                await self._writable.wait()
+            before, left = left, self.transport.get_write_buffer_size()
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -140,6 +155,7 @@ class _PipeOutput(asyncio.BaseProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._writable.set()
+        self._receiver.closed("the client closed stdout")
 
 
 class _FileOutput:
