@@ -49,8 +49,7 @@ def test_no_module_imports_from_a_floor_above_its_own() -> None:
         for name, path in _modules()
         if name != "__init__"
         for imported in _imports(path)
-        if imported.startswith("mcptap.")
-        and _floor(imported.split(".")[1]) > _floor(name.split(".")[0])
+        if imported.startswith("mcptap.") and _floor(imported.split(".")[1]) > _floor(name.split(".")[0])
     ]
     assert upwards == []
 

@@ -75,7 +75,7 @@ class Downstream:
             UpstreamError: The real server can't be reached.
         """
         found = self._backend_sessions.get(session)
-        if found is None:
+        if found is None or self._opening.locked():  # none overtakes those that wait for the opening
             async with self._opening:
                 found = self._backend_sessions.get(session)
                 if found is None:

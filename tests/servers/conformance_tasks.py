@@ -166,7 +166,8 @@ def _found(call: Call) -> Task:
     if not call.has_tasks:
         call.require(extensions={TASKS: {}})
     name = str(call.params.get("taskId"))
-    if call.context.request.headers.get("mcp-name", name) != name:
+    request = call.context.request
+    if request is not None and request.headers.get("mcp-name", name) != name:
         refuse(HEADER_MISMATCH, "The Mcp-Name header is not the task's id")
     if name not in _tasks:
         refuse(INVALID_PARAMS, "There is no such task")

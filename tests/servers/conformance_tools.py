@@ -134,7 +134,8 @@ async def test_elicitation_sep1330_enums(call: Call) -> Json:
 @tool("Close the stream of the call, and answer on the one that the client opens instead")
 async def test_reconnection(call: Call) -> Json:
     if call.context.close_sse_stream is not None:
-        await asyncio.sleep(_PAUSE)  # the stream's first event, which the client comes back with, must be out
+        # The stream's first event must be out: the client comes back with its id.
+        await asyncio.sleep(4 * _PAUSE)
         await call.context.close_sse_stream()
         await asyncio.sleep(4 * _PAUSE)
     return text("Answered after the stream was closed.")
