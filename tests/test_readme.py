@@ -28,7 +28,11 @@ COMMANDS = sorted(
     }
 )
 # The commands of this environment, wherever the tests are started from.
-ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "COLUMNS": "120",
+}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
