@@ -93,7 +93,10 @@ async def _serve(tap: Tap, front: Front) -> None:
 
 def _exit_code(tap: Tap, *, fail_on_unused: bool) -> int:
     if tap.recorded_to is not None:
-        tap.report(f"recorded {tap.recorded} interactions to {tap.recorded_to}")
+        kept = tap.recorded_to.exists()
+        tap.report(
+            f"recorded {tap.recorded} interactions to {tap.recorded_to}" if kept else "recorded nothing"
+        )
     code = tap.failure.exit_code if tap.failure is not None else 0
     if tap.player is not None:
         summary = tap.player.summary()

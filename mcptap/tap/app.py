@@ -263,6 +263,9 @@ def create_tap(
     cassettes = _cassettes(target)
     if cassettes is not None:
         index = CassetteIndex.of(cassettes, key_of)
+        for each in cassettes:
+            if each.torn_bytes:
+                report(f"the torn end of {each.path} was ignored ({each.torn_bytes} bytes)")
         player = Player(index)
         upstream_target = cassettes[0].header.upstream
         own_name = name or (upstream_target.name if upstream_target else "mcptap")
@@ -280,7 +283,9 @@ def create_tap(
     def live(tap: Tap) -> LiveBackend:
         return LiveBackend(
             upstream,
-            on_lost=lambda connection, reason: tap.fail(UpstreamError(reason), stop=_on_stdio(connection)),
+            on_lost=lambda connection, reason: tap.fail(
+                UpstreamError(reason, "run it by itself to see why"), stop=_on_stdio(connection)
+            ),
             on_trouble=partial(tap.fail, stop=False),
             report=tap.report,
             schema_of=tap.schemas.find,

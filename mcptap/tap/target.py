@@ -36,9 +36,8 @@ TargetLike: TypeAlias = str | Path | Sequence[str] | Mapping[str, Any] | ClientT
 """What can be put behind a tap: a URL, a command (a string is split as a shell would, but no shell is
 used), a path to a server script, one entry of ``mcpServers``, a FastMCP client transport or server."""
 
-_RUNNERS: Final = frozenset(
-    {"python", "python3", "node", "npx", "uvx", "uv", "bunx", "bun", "deno", "sh", "env"}
-)
+_RUNNERS: Final = frozenset({"python", "python3", "node", "npx", "uvx", "uv", "bunx", "bun", "deno", "env"})
+_SHELLS: Final = frozenset({"sh", "bash", "zsh", "dash"})
 _ENTRY_KEYS: Final = frozenset(
     {"command", "args", "env", "cwd", "url", "headers", "type", "transport", "description", "disabled"}
 )
@@ -76,6 +75,8 @@ def upstream_of(
 
 def name_of_command(argv: Sequence[str]) -> str:
     """What a command's server is called: the module, package or script rather than what runs it."""
+    if PurePath(argv[0]).name in _SHELLS:
+        return PurePath(argv[0]).name
     words = [word for word in argv if not word.startswith("-") and word not in {"run", "tool"}]
     while len(words) > 1 and PurePath(words[0]).name.rstrip("0123456789.") in _RUNNERS:
         words.pop(0)
