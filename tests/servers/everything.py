@@ -1,6 +1,6 @@
-"""npm's ``@modelcontextprotocol/server-everything``: a real server that speaks every older transport.
+"""npm's servers of ``@modelcontextprotocol``; among them everything, which speaks every older transport.
 
-It is installed once into a cache folder and run by ``node`` itself. Where there is no npm the test is
+They are installed once into a cache folder and run by ``node`` itself. Where there is no npm the test is
 skipped and says so; in CI that is a failure.
 """
 
@@ -23,26 +23,30 @@ from fastmcp.client.elicitation import ElicitResult
 
 from tests.http.running import PATIENCE, Process, started
 
-PACKAGE = "@modelcontextprotocol/server-everything"
+SERVERS = ("everything", "filesystem", "memory", "sequential-thinking")
 VERSION = "2026.8.31"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mcptap-tests/npm"
 PATHS = {"sse": "/sse", "streamableHttp": "/mcp"}
 
 
-def command(transport: Literal["stdio", "sse", "streamableHttp"]) -> list[str]:
-    """What starts the server; installs it first if need be."""
+def npm_server(name: str, *arguments: str) -> list[str]:
+    """What starts one of the servers; installs them all first if need be."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         _cannot_run("there is no node or npm on PATH")
     CACHE.mkdir(parents=True, exist_ok=True)
-    script = CACHE / "node_modules" / PACKAGE / "dist/index.js"
-    done = CACHE / f"everything-{VERSION}"
+    done = CACHE / f"servers-{VERSION}"
     with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # parallel workers install it once
+        fcntl.flock(lock, fcntl.LOCK_EX)  # parallel workers install them once
         if not done.exists():
             _install(npm)
             done.touch()
-    return [node, str(script), transport]
+    return [node, str(CACHE / "node_modules" / _package(name) / "dist/index.js"), *arguments]
+
+
+def command(transport: Literal["stdio", "sse", "streamableHttp"]) -> list[str]:
+    """What starts server-everything."""
+    return npm_server("everything", transport)
 
 
 @contextlib.asynccontextmanager
@@ -128,15 +132,20 @@ class Visit:
         self.progress.append((progress, total))
 
 
+def _package(name: str) -> str:
+    return f"@modelcontextprotocol/server-{name}"
+
+
 def _install(npm: str) -> None:
-    argv = [npm, "install", "--prefix", str(CACHE), "--no-audit", "--no-fund", f"{PACKAGE}@{VERSION}"]
+    packages = [f"{_package(name)}@{VERSION}" for name in SERVERS]
+    argv = [npm, "install", "--prefix", str(CACHE), "--no-audit", "--no-fund", *packages]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode != 0:
-        _cannot_run(f"npm could not install {PACKAGE}: {done.stderr.strip()[-300:]}")
+        _cannot_run(f"npm could not install {' '.join(packages)}: {done.stderr.strip()[-300:]}")
 
 
 def _cannot_run(why: str) -> NoReturn:
-    reason = f"{PACKAGE} can't run here: {why}"
+    reason = f"the npm servers can't run here: {why}"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -103,4 +103,4 @@ def explain_failure(url: str, error: httpx2.HTTPError) -> str:
         case httpx2.ConnectError():
             return f"{url} can't be reached: {_reason(error) or 'no connection'}"
         case _:
-            return f"the connection to {url} broke: {error or type(error).__name__}"
+            return f"the connection to {url} broke: {str(error) or type(error).__name__}"
