@@ -5,12 +5,13 @@ Pure decisions: the only thing that is read is the recording, and nothing here w
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from mcptap.cassette.index import Entry, MessageEntry, Place
-from mcptap.matching.canonical import key_of
+from mcptap.matching.canonical import capabilities_of, key_of
 from mcptap.matching.miss import Miss, answer_differs, not_recorded
 from mcptap.matching.refusal import Refusal, refusal
 from mcptap.model import Era, Event, Interaction, Json, Message
@@ -90,6 +91,10 @@ class Summary:
         return f"played {self.played}, repeated {self.repeated}, missed {self.missed}, unused {self.unused}"
 
 
+_Group: TypeAlias = tuple[bytes, bytes | None]
+"""The recorded requests of one key and one variant; ``None`` for those of all variants."""
+
+
 @dataclass(slots=True)
 class _Tally:
     """What all the cursors of a player count together."""
@@ -99,6 +104,7 @@ class _Tally:
     missed: int = 0
     used: set[Entry] = field(default_factory=set)
     keys: set[bytes] = field(default_factory=set)  # of what is used
+    reached: dict[_Group, int] = field(default_factory=dict)  # how often one session has asked at most
 
 
 class Player:
@@ -111,11 +117,12 @@ class Player:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._spoken = _spoken(recording)
+        self._variants = _Variants(recording)
         self._tally = _Tally()
 
     def cursor(self) -> Cursor:
         """Begin a client session: it starts at the beginning, whatever the others do (rule 2)."""
-        return Cursor(self._recording, self._spoken, self._tally)
+        return Cursor(self._recording, self._spoken, self._variants, self._tally)
 
     def answer_differs(self, interaction: Interaction, event: Event, live_answer: Json) -> Miss | None:
         """Hold a client's answer to a server request against the recorded one (rule 5); count a miss.
@@ -150,15 +157,25 @@ class Player:
     def unused(self) -> list[Entry]:
         """The recorded requests that no client made, in the order of recording.
 
-        What repeats for ever (rule 2) is used as soon as one of its answers was asked for: a recording
-        of two sessions has two answers to ``initialize``, and every client gets the first.
+        Each live session begins at the beginning (rule 2), so where several recorded sessions made the
+        same request, the answers of the later ones may never be given. So a request is used if it was
+        played, or if some live session made it as often as its own recorded session had by then: the
+        n-th in its session is used once a live session has made it n times. What repeats for ever is
+        used as soon as one of its answers was asked for.
         """
-        used, keys = self._tally.used, self._tally.keys
-        return [
-            entry
-            for entry in self._recording.entries
-            if entry not in used and not (entry.method in REPEATING and entry.key in keys)
-        ]
+        tally = self._tally
+        made = Counter[tuple[int, bytes, bytes]]()
+        unused = []
+        for entry in self._recording.entries:
+            made[entry.session, entry.key, entry.variant] += 1
+            times = made[entry.session, entry.key, entry.variant]
+            if not (
+                entry in tally.used
+                or times <= tally.reached.get((entry.key, entry.variant), 0)
+                or (entry.method in REPEATING and entry.key in tally.keys)
+            ):
+                unused.append(entry)
+        return unused
 
     def summary(self) -> Summary:
         """How the replay went so far."""
@@ -169,11 +186,15 @@ class Player:
 class Cursor:
     """How far one client session has come in a recording. Made by `Player.cursor`."""
 
-    def __init__(self, recording: Recording, spoken: frozenset[Era], tally: _Tally) -> None:
+    def __init__(
+        self, recording: Recording, spoken: frozenset[Era], variants: _Variants, tally: _Tally
+    ) -> None:
         self._recording = recording
         self._spoken = spoken
+        self._variants = variants
         self._tally = tally
-        self._asked: dict[bytes, int] = {}  # how often, by key
+        self._asked = Counter[_Group]()
+        self._keys: set[bytes] = set()  # of what was asked
 
     def find(self, era: Era, method: str, params: Json | None) -> Answer:
         """Answer one live request by rules 1, 2, 3 and 7.
@@ -186,11 +207,11 @@ class Cursor:
         Raises:
             CassetteError: The recording can't be read any more.
         """
-        entries = self._recording.by_key.get(key_of(era, method, params), ())
-        if not entries and method == "initialize":
-            entries = self._negotiated(era)
-        if entries:
-            return self._play(entries)
+        key = key_of(era, method, params)
+        if key not in self._recording.by_key and method == "initialize":
+            key = self._negotiated(era) or key
+        if key in self._recording.by_key:
+            return self._play(*self._variants.like(key, params))
         if (refused := refusal(self._spoken, era, method, params)) is not None:
             return refused
         candidates = self._candidates(era, method)
@@ -217,37 +238,38 @@ class Cursor:
         said = self._recording.said.get(key)
         if not said:
             return []
-        count = self._asked.get(key, 0)
-        self._asked[key] = count + 1
+        count = self._asked[key, None]
+        self._asked[key, None] += 1
         entry = said[min(count, len(said) - 1)]
         return self._messages_after((entry.file, entry.offset))
 
     def _messages_after(self, place: Place) -> list[Message]:
         return [self._recording.read_message(each) for each in self._recording.following.get(place, ())]
 
-    def _play(self, entries: Sequence[Entry]) -> Hit:
+    def _play(self, group: _Group, entries: Sequence[Entry]) -> Hit:
         """Give the next of the answers to the same request, or the last one again (rule 3)."""
-        key = entries[0].key
-        asked = self._asked.get(key, 0)
-        self._asked[key] = asked + 1
+        asked = self._asked[group]
+        self._asked[group] += 1
+        self._keys.add(group[0])
         entry = entries[min(asked, len(entries) - 1)]
         interaction = self._recording.read(entry)
         repeat = asked >= len(entries) and entry.method not in REPEATING
         self._tally.played += 1
         self._tally.repeated += repeat
         self._tally.used.add(entry)
-        self._tally.keys.add(key)
+        self._tally.keys.add(entry.key)
+        self._tally.reached[group] = max(self._tally.reached.get(group, 0), asked + 1)
         return Hit(entry, interaction, repeat)
 
-    def _negotiated(self, era: Era) -> Sequence[Entry]:
-        """What answers an ``initialize`` with a version that was never asked for.
+    def _negotiated(self, era: Era) -> bytes | None:
+        """The key of what answers an ``initialize`` with a version that was never asked for.
 
         A server offers its own version then, so that any client can initialize.
         """
         for entry in self._recording.by_method.get("initialize", ()):
             if entry.era == era and self._recording.read(entry).result is not None:
-                return self._recording.by_key[entry.key]
-        return ()
+                return entry.key
+        return None
 
     def _candidates(self, era: Era, method: str) -> list[Entry]:
         """What was recorded of a method, each request once; those not yet made in this session first."""
@@ -255,7 +277,31 @@ class Cursor:
         for entry in self._recording.by_method.get(method, ()):
             if entry.era == era:
                 distinct.setdefault(entry.key, entry)
-        return sorted(distinct.values(), key=lambda entry: entry.key in self._asked)
+        return sorted(distinct.values(), key=lambda entry: entry.key in self._keys)
+
+
+class _Variants:
+    """Tells apart, among the requests of one key, what clients of different capabilities asked."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._known: dict[bytes, Mapping[bytes, Sequence[Entry]]] = {}
+
+    def like(self, key: bytes, params: Json | None) -> tuple[_Group, Sequence[Entry]]:
+        """The recorded requests of a key whose client could do the same; all where there is none such."""
+        variants = self._known.get(key)
+        if variants is None:
+            variants = self._known[key] = self._split(key)
+        variant = capabilities_of(params)
+        if variant in variants:
+            return (key, variant), variants[variant]
+        return (key, None), self._recording.by_key[key]
+
+    def _split(self, key: bytes) -> Mapping[bytes, Sequence[Entry]]:
+        variants = defaultdict[bytes, list[Entry]](list)
+        for entry in self._recording.by_key[key]:
+            variants[entry.variant].append(entry)
+        return dict(variants)
 
 
 def _spoken(recording: Recording) -> frozenset[Era]:

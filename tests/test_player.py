@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mcptap.cassette.index import CassetteIndex, Entry, MessageEntry, Place
-from mcptap.matching.canonical import key_of
+from mcptap.matching.canonical import capabilities_of, key_of
 from mcptap.matching.miss import Miss, Reason
 from mcptap.matching.nearest import MOST_CANDIDATES
 from mcptap.matching.refusal import Refusal
@@ -20,6 +20,7 @@ class InMemory:
     """A recording of requests and their outcomes, in order."""
 
     def __init__(self, *recorded: tuple[Asked, dict[str, Any]]) -> None:
+        """Take requests with their outcomes; an outcome may name a ``session`` other than 1."""
         self.interactions: list[Interaction] = []
         self.entries: list[Entry] = []
         self.by_key: dict[bytes, list[Entry]] = defaultdict(list)
@@ -29,8 +30,11 @@ class InMemory:
         self.messages: dict[int, Message] = {}
         self.reads = 0
         for seq, ((era, method, params), outcome) in enumerate(recorded):
-            self.interactions.append(Interaction(seq, 1, 0.0, method, params, **outcome))
-            entry = Entry(seq, 1, era, method, key_of(era, method, params), (seq,))
+            members = {"session": 1, **outcome}
+            interaction = Interaction(seq, at=0.0, method=method, params=params, **members)
+            self.interactions.append(interaction)
+            key, variant = key_of(era, method, params), capabilities_of(params)
+            entry = Entry(seq, interaction.session, era, method, key, (seq,), variant=variant)
             self.entries.append(entry)
             self.by_key[entry.key].append(entry)
             self.by_method[method].append(entry)
@@ -285,6 +289,38 @@ def test_a_client_that_answers_otherwise_is_counted_as_a_miss() -> None:
     assert player.summary().missed == 1
 
 
+# What the client can do
+
+
+def able(capabilities: dict[str, Any]) -> Asked:
+    meta = {"io.modelcontextprotocol/clientCapabilities": capabilities}
+    return "modern", "tools/call", {"name": "ask", "_meta": meta}
+
+
+def test_a_client_gets_what_was_recorded_for_one_that_can_do_the_same() -> None:
+    with_tasks, without = able({"tasks": {}}), able({})
+    player = Player(
+        InMemory(
+            (with_tasks, answers("task")),
+            (without, fails(-32021)),
+            (with_tasks, answers("another task")),
+        )
+    )
+    refused = {"code": -32021, "message": "no"}
+    assert play(player.cursor(), without, with_tasks, without, with_tasks) == [
+        refused,
+        "task",
+        (refused, "repeat"),
+        "another task",
+    ]
+    assert player.summary().unused == 0
+
+
+def test_a_client_like_none_that_was_recorded_gets_all_answers_in_order() -> None:
+    player = Player(InMemory((able({"a": {}}), answers("a")), (able({"b": {}}), answers("b"))))
+    assert play(player.cursor(), able({"c": {}}), able({"c": {}}), able({"b": {}})) == ["a", "b", "b"]
+
+
 # What is left over
 
 
@@ -300,6 +336,16 @@ def test_of_what_repeats_for_ever_one_answer_stands_for_all() -> None:
     player = recorded((initialize("2025-11-25"), answers("hello again")))
     play(player.cursor(), initialize("2025-11-25"))
     assert [entry.seq for entry in player.unused()] == [1, 2, 3, 4]
+
+
+def test_what_several_recorded_sessions_asked_alike_is_used_by_one_live_session() -> None:
+    second, third = ({**answers(name), "session": number} for name, number in (("b", 2), ("c", 3)))
+    player = Player(InMemory((add(1), answers("a")), (add(1), second), (add(1), third), (add(1), third)))
+    for _ in range(5):
+        assert play(player.cursor(), add(1)) == ["a"]
+    assert [entry.seq for entry in player.unused()] == [3]
+    assert play(player.cursor(), add(1), add(1)) == ["a", "b"]
+    assert player.unused() == []
 
 
 def test_the_same_seq_in_two_cassettes_is_not_the_same_request() -> None:

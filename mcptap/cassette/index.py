@@ -17,6 +17,9 @@ KeyOf: TypeAlias = Callable[[Era, str, Json | None], bytes]
 """Gives the key of a request from its era, method and params (CASSETTE.md, "Matching", rule 1)."""
 
 
+VariantOf: TypeAlias = Callable[[Json | None], bytes]
+"""Gives, in a few bytes, what a request's params say besides what is asked for."""
+
 Place: TypeAlias = tuple[int, int]
 """Where a line stands: the number of its cassette, and its offset there."""
 
@@ -26,7 +29,7 @@ class Entry:
     """An interaction, and where its lines stand.
 
     ``seq`` is the one in its cassette, which is number ``file`` (from 0) of the index; ``session`` is
-    the index's own.
+    the index's own. ``variant`` tells apart what asks for the same but may be answered otherwise.
     """
 
     seq: int
@@ -36,6 +39,7 @@ class Entry:
     key: bytes
     offsets: tuple[int, ...]
     file: int = 0
+    variant: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +89,20 @@ class CassetteIndex:
     following: Mapping[Place, Sequence[MessageEntry]]
 
     @classmethod
-    def of(cls, cassettes: Iterable[Cassette], key_of: KeyOf) -> CassetteIndex:
+    def of(
+        cls, cassettes: Iterable[Cassette], key_of: KeyOf, variant_of: VariantOf = lambda _: b""
+    ) -> CassetteIndex:
         """Read every cassette through once.
+
+        Args:
+            cassettes: The cassettes.
+            key_of: Gives the key of a request.
+            variant_of: Gives its variant.
 
         Raises:
             CassetteError: One of them is damaged.
         """
-        builder = _Builder(key_of)
+        builder = _Builder(key_of, variant_of)
         for cassette in cassettes:
             builder.add(cassette)
         return builder.built()
@@ -124,8 +135,9 @@ class CassetteIndex:
 class _Builder:
     """Collects what `CassetteIndex.of` makes an index from."""
 
-    def __init__(self, key_of: KeyOf) -> None:
+    def __init__(self, key_of: KeyOf, variant_of: VariantOf) -> None:
         self._key_of = key_of
+        self._variant_of = variant_of
         self._cassettes: list[Cassette] = []
         self._entries: list[Entry] = []
         self._messages: list[MessageEntry] = []
@@ -174,7 +186,8 @@ class _Builder:
         # The line of the session may be lost in a gap; the request itself says which era it is of.
         era = self._eras.get(session) or era_of(method, params)
         key = self._key_of(era, method, params)
-        return Entry(interaction.seq, session, era, method, key, offsets, file)
+        variant = self._variant_of(params)
+        return Entry(interaction.seq, session, era, method, key, offsets, file, variant)
 
     def built(self) -> CassetteIndex:
         """The index of everything that was added."""

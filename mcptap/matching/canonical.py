@@ -15,9 +15,10 @@ import orjson
 
 from mcptap.codec import ExactFloat, ExactInt, dumps
 from mcptap.model import Era, Json
-from mcptap.protocol import META, is_volatile_meta
+from mcptap.protocol import CAPABILITIES_META, META, is_volatile_meta, meta_of
 
 _KEY_BYTES: Final = 16
+_CAPABILITIES_BYTES: Final = 8
 
 # In what orjson writes: perhaps a float. A match inside a string only costs the slower way.
 _MAYBE_FLOAT: Final = re.compile(rb"(?:\A|[:,\[])-?[0-9]+[.eE]")
@@ -77,6 +78,20 @@ def key_of(era: Era, method: str, params: Json | None) -> bytes:
         TypeError: ``params`` holds something that is not JSON.
     """
     return blake2b(canonical([era, method, essential(method, params)]), digest_size=_KEY_BYTES).digest()
+
+
+def capabilities_of(params: Json | None) -> bytes:
+    """What a request says that its client can do: 8 bytes, equal exactly where that is; none if nothing.
+
+    It is no part of the key, because another client may ask for the same; but a server may answer by it.
+
+    Raises:
+        TypeError: The capabilities hold something that is not JSON.
+    """
+    capabilities = meta_of(params).get(CAPABILITIES_META)
+    if capabilities is None:
+        return b""
+    return blake2b(canonical(capabilities), digest_size=_CAPABILITIES_BYTES).digest()
 
 
 def _canonical_exactly(value: Any) -> bytes:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcptap.codec import loads
-from mcptap.matching.canonical import canonical, essential, key_of
+from mcptap.matching.canonical import canonical, capabilities_of, essential, key_of
 from mcptap.protocol import VOLATILE_META
 
 scalars = (
@@ -206,6 +206,17 @@ def test_initialize_is_known_by_its_version_only() -> None:
     assert key_of("handshake", initialize, inspector) == key_of("handshake", initialize, agent)
     assert key_of("handshake", initialize, agent) != key_of("handshake", initialize, older)
     assert essential(initialize, None) == {}
+
+
+def test_what_a_client_can_do_is_no_part_of_the_key_but_known_besides() -> None:
+    def params(capabilities: Any) -> dict[str, Any]:
+        return {"_meta": {"io.modelcontextprotocol/clientCapabilities": capabilities}}
+
+    able, same, unable = params({"a": 1, "b": {}}), params({"b": {}, "a": 1.0}), params({})
+    assert key(able) == key(unable) == key({})
+    assert capabilities_of(able) == capabilities_of(same)
+    assert len({capabilities_of(each) for each in (able, unable, {}, None)}) == 3
+    assert len(capabilities_of(able)) == 8
 
 
 def test_a_key_is_short() -> None:
