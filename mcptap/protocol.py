@@ -18,6 +18,7 @@ META: Final = "_meta"
 RESERVED_META_PREFIX: Final = "io.modelcontextprotocol/"
 VERSION_META: Final = "io.modelcontextprotocol/protocolVersion"
 CLIENT_INFO_META: Final = "io.modelcontextprotocol/clientInfo"
+CAPABILITIES_META: Final = "io.modelcontextprotocol/clientCapabilities"
 SUBSCRIPTION_META: Final = "io.modelcontextprotocol/subscriptionId"
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - a member's name
 
@@ -26,6 +27,7 @@ PARAM_HEADER_PREFIX: Final = "mcp-param-"
 
 METHOD_NOT_FOUND: Final = -32601
 INVALID_REQUEST: Final = -32600
+HEADER_MISMATCH: Final = -32020
 UNSUPPORTED_VERSION: Final = -32022
 MISS: Final = -32004
 """The code of a replay miss, in the implementation's own range (-32000 to -32019)."""
@@ -55,6 +57,9 @@ REPEATING: Final = frozenset(
     }
 )
 """Requests that a recording answers for ever (CASSETTE.md, matching rule 2)."""
+
+STREAM_CLOSED: Final = "mcptap/stream_closed"
+"""The event of a server that closes the stream of a request, to be asked again for the rest of it."""
 
 
 def is_volatile_meta(key: str) -> bool:

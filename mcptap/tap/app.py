@@ -25,7 +25,7 @@ from mcptap.cassette.reader import Cassette
 from mcptap.cassette.writer import Fsync, WriteMode
 from mcptap.errors import McptapError, RecordingError, UpstreamError
 from mcptap.exchange import Backend
-from mcptap.matching.canonical import key_of
+from mcptap.matching.canonical import capabilities_of, key_of
 from mcptap.model import Target
 from mcptap.player import Player
 from mcptap.recorder import Recorder
@@ -39,6 +39,7 @@ from mcptap.tap.link.stdio import open_stdio
 from mcptap.tap.link.streams import open_streams
 from mcptap.tap.middleware import TapMiddleware
 from mcptap.tap.private import insert_outermost, lifespan_of, replace_run, replace_schema_lookup
+from mcptap.tap.resuming import RETRY_MS, RecentEvents
 from mcptap.tap.target import TargetLike, upstream_of
 from mcptap.tap.verbatim import Verbatim, transport_of
 
@@ -117,6 +118,9 @@ class Tap(FastMCP[Any]):
         transport = "sse" if bound.get("transport") == "sse" else "http"
         if bound.get("host_origin_protection") is None:
             bound["host_origin_protection"] = True
+        if bound.get("event_store") is None:
+            bound["event_store"] = RecentEvents()
+            bound.setdefault("retry_interval", RETRY_MS)
         own = ASGIMiddleware(Verbatim, owner=self, transport=transport)
         bound["middleware"] = [*(bound.get("middleware") or ()), own]
         return super().http_app(**bound)
@@ -262,7 +266,7 @@ def create_tap(
     recording = Recording(Path(cassette), mode, fsync, on_write_error) if cassette is not None else None
     cassettes = _cassettes(target)
     if cassettes is not None:
-        index = CassetteIndex.of(cassettes, key_of)
+        index = CassetteIndex.of(cassettes, key_of, capabilities_of)
         for each in cassettes:
             if each.torn_bytes:
                 report(f"the torn end of {each.path} was ignored ({each.torn_bytes} bytes)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import anyio
@@ -12,6 +13,7 @@ from mcp_types import ErrorData
 
 from mcptap.exchange import INTERNAL_ERROR, RpcError
 from mcptap.model import Json
+from mcptap.protocol import STREAM_CLOSED
 from mcptap.tap.verbatim import stand_in
 
 
@@ -45,14 +47,26 @@ class SdkChannel:
     Args:
         outbound: What sends.
         verbatim: Whether what it sends passes `mcptap.tap.verbatim.Verbatim`.
+        close_stream: Closes the stream that it sends on, where the client can come back for the rest.
     """
 
-    def __init__(self, outbound: Outbound, *, verbatim: bool = False) -> None:
+    def __init__(
+        self,
+        outbound: Outbound,
+        *,
+        verbatim: bool = False,
+        close_stream: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._outbound = outbound
         self._verbatim = verbatim
+        self._close_stream = close_stream
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Send a notification; see `Channel.notify`."""
+        if method == STREAM_CLOSED:
+            if self._close_stream is not None:
+                await self._close_stream()
+            return
         if self._verbatim and params is not None:
             params = stand_in(params)
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):

@@ -14,6 +14,7 @@ from mcptap.exchange import Backend, BackendSession, Channel, Session
 from mcptap.model import Era, Json
 from mcptap.protocol import client_of, era_of
 from mcptap.tap.channel import NoChannel, SdkChannel
+from mcptap.tap.headers import era_of_message
 from mcptap.tap.private import connection_of
 from mcptap.tap.verbatim import is_verbatim
 
@@ -138,7 +139,7 @@ class Downstreams:
         params = context.params
         notification = context.request_id is None
         attached = cast("Downstream | None", connection.state.get(_STATE))
-        if attached is None and era_of(context.method, params) == "modern":
+        if attached is None and era_of_message(context.request, context.method, params) == "modern":
             return self._stateless, self._stateless_session(context, params)
         downstream = attached or self.attach(connection, "http", verbatim=is_verbatim(context.request))
         return downstream, downstream.session(context.method, params, notification=notification)

@@ -6,7 +6,7 @@ or rewritten what it gets, and the SDK sends what it returns as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -20,12 +20,12 @@ from mcp.shared.inbound import x_mcp_header_map
 from mcptap.errors import McptapError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
 from mcptap.model import Json
-from mcptap.protocol import PARAM_HEADER_PREFIX
 from mcptap.tap.channel import SdkChannel, WireError, as_result, raw_error
 from mcptap.tap.downstream import Downstream, Downstreams
+from mcptap.tap.headers import check_task_name, client_headers
 from mcptap.tap.peer import CANCELLED, CONNECTION_CLOSED
 from mcptap.tap.private import App, connection_of, request_channel_of, run_chain
-from mcptap.tap.verbatim import error_stand_in, exact_message, is_verbatim, stand_in
+from mcptap.tap.verbatim import answer_begun, error_stand_in, exact_message, is_verbatim, stand_in
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -61,6 +61,10 @@ class Hop:
         if context.request_id is None:
             await self._notification(context)
             return None
+        try:
+            check_task_name(context.request, context.method, context.params)
+        except RpcError as error:
+            raise WireError(error.error) from None
         downstream, session = self._downstreams.find(context)
         channel, verbatim = request_channel_of(context), is_verbatim(context.request)
         exchange = Exchange(
@@ -68,8 +72,8 @@ class Hop:
             id=context.request_id,
             method=context.method,
             params=_exact_params(context),
-            channel=SdkChannel(channel, verbatim=verbatim),
-            headers=_protocol_headers(context.request),
+            channel=SdkChannel(channel, verbatim=verbatim, close_stream=_stream_closer(context)),
+            headers=client_headers(context.request),
             cancelled=lambda: _cancelled(channel),
         )
 
@@ -173,10 +177,18 @@ def _exact_params(context: ServerRequestContext[Any, Any]) -> Json | None:
     return exact if isinstance(exact, dict) else context.params
 
 
-def _protocol_headers(request: Any) -> dict[str, str]:
-    if request is None:
-        return {}
-    return {name: value for name, value in request.headers.items() if name.startswith(PARAM_HEADER_PREFIX)}
+def _stream_closer(context: ServerRequestContext[Any, Any]) -> Callable[[], Awaitable[None]] | None:
+    """Closes the stream of a request, where the client can come back to it."""
+    close = context.close_sse_stream
+    if close is None:
+        return None
+
+    async def close_stream() -> None:
+        # The client comes back with the id of the stream's first event, so that must be out.
+        await answer_begun(context.request)
+        await close()
+
+    return close_stream
 
 
 def _cancelled(channel: Any) -> Json | None:

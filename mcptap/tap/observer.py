@@ -33,9 +33,10 @@ from pydantic import BaseModel, ValidationError
 
 from mcptap.exchange import Channel, Exchange, RpcError, Session
 from mcptap.model import Json
-from mcptap.protocol import client_of, era_of
+from mcptap.protocol import client_of
 from mcptap.recorder import Recorder
 from mcptap.tap.channel import NoChannel, SdkChannel, WireError
+from mcptap.tap.headers import era_of_message
 from mcptap.tap.private import (
     App,
     connection_of,
@@ -132,7 +133,8 @@ class Observer:
 
     def _session(self, context: ServerRequestContext[Any, Any]) -> Session:
         """The session of a message: of its connection, or of its client where there is none that lasts."""
-        connection, era = connection_of(context), era_of(context.method, context.params)
+        connection = connection_of(context)
+        era = era_of_message(context.request, context.method, context.params)
         transport = "http" if context.request is not None else "memory"
         client = client_of(context.method, context.params)
         if era == "modern":

@@ -18,6 +18,7 @@ from anyio.abc import TaskGroup
 
 from mcptap.exchange import INTERNAL_ERROR, RpcError, UnansweredError
 from mcptap.model import Json
+from mcptap.protocol import STREAM_CLOSED
 from mcptap.tap.link import Frame, Id, Link
 
 CANCELLED: Final = "notifications/cancelled"
@@ -238,6 +239,10 @@ class Peer:
         call = self._calls.get(request_id)
         if call is not None:
             call.settle(UnansweredError.of(CONNECTION_CLOSED, reason))
+
+    def paused(self, request_id: Id) -> None:
+        """Tell in its place that a stream was closed in mid-request; see `Receiver.paused`."""
+        self._handler.on_notification(STREAM_CLOSED, None, request_id)
 
     def _cancel(self, params: Json) -> None:
         number = params.get("requestId")

@@ -15,6 +15,8 @@ from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import anyio
+
 from mcptap import codec
 from mcptap.exchange import INTERNAL_ERROR
 from mcptap.model import Json
@@ -31,7 +33,9 @@ _STAND_IN: Final = re.compile(
     % {b"mark": _MARK.encode(), b"string": _STRING}
 )
 _BODY: Final = "mcptap.body"
+_BEGUN: Final = "mcptap.begun"
 _LENGTH: Final = b"content-length"
+_WHITE_SPACE: Final = b" \t"
 
 _AsgiMessage: TypeAlias = MutableMapping[str, Any]
 _serving: ContextVar[tuple[object, str] | None] = ContextVar("mcptap_serving", default=None)
@@ -65,6 +69,12 @@ def exact_message(request: Any) -> Json | None:
     return message if isinstance(message, dict) else None
 
 
+async def answer_begun(request: Any) -> None:
+    """Wait until the first piece of the answer to an HTTP request is out, or nobody takes it any more."""
+    if is_verbatim(request):
+        await request.scope[_BEGUN].wait()
+
+
 def transport_of(owner: object) -> str:
     """The HTTP transport that ``owner`` serves the current task's client over, or ``memory``."""
     serving = _serving.get()
@@ -89,7 +99,11 @@ class Verbatim:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = scope[_BODY] = bytearray()
+        body = bytearray()
+        # Not every HTTP parser takes away the white space around a value (RFC 9110, section 5.5).
+        headers = [(name, value.strip(_WHITE_SPACE)) for name, value in scope["headers"]]
+        begun = anyio.Event()
+        scope = {**scope, _BODY: body, _BEGUN: begun, "headers": headers}
         held: list[_AsgiMessage] = []
 
         async def receive_and_keep() -> _AsgiMessage:
@@ -109,11 +123,14 @@ class Verbatim:
                 if held:
                     await send(_with_length(held.pop(), message))
             await send(message)
+            if message.get("body"):
+                begun.set()
 
         token = _serving.set(self._serving)
         try:
             await self._app(scope, receive_and_keep, put_in_place)
         finally:
+            begun.set()
             _serving.reset(token)
 
 

@@ -132,6 +132,16 @@ class Client(ABC):
                     return found
                 await changed.wait()
 
+    async def answered(self, identity: int | str) -> Message:
+        """Wait until a request has its answer, on whatever stream."""
+        async with self._within(self.timeout, f"the answer to {identity!r}"):
+            while True:
+                changed = self._changed
+                for message in self.arrivals:
+                    if message.method is None and message.id == identity:
+                        return message
+                await changed.wait()
+
     def next_id(self) -> int:
         self._last_id += 1
         return self._last_id

@@ -202,10 +202,12 @@ def test_the_protocol_facts_are_those_of_the_sdk() -> None:
     assert tuple(MODERN_PROTOCOL_VERSIONS) == protocol.MODERN_VERSIONS
     assert protocol.VERSION_META == mcp_types.PROTOCOL_VERSION_META_KEY
     assert protocol.CLIENT_INFO_META == mcp_types.CLIENT_INFO_META_KEY
+    assert protocol.CAPABILITIES_META == mcp_types.CLIENT_CAPABILITIES_META_KEY
     assert protocol.SUBSCRIPTION_META == SUBSCRIPTION_ID_META_KEY
     assert protocol.VERSION_HEADER == MCP_PROTOCOL_VERSION_HEADER
     assert MCP_PARAM_HEADER_PREFIX.lower() == protocol.PARAM_HEADER_PREFIX
     assert protocol.METHOD_NOT_FOUND == mcp_types.METHOD_NOT_FOUND
+    assert protocol.HEADER_MISMATCH == mcp_types.HEADER_MISMATCH
     assert protocol.INVALID_REQUEST == mcp_types.INVALID_REQUEST
     assert protocol.UNSUPPORTED_VERSION == mcp_types.UNSUPPORTED_PROTOCOL_VERSION
     assert NAME_BEARING_METHODS.items() <= protocol.NAMED_BY.items()

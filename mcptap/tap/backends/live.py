@@ -17,14 +17,6 @@ from typing import Any, Final, Self
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
-from mcp.shared.inbound import (
-    MCP_METHOD_HEADER,
-    MCP_NAME_HEADER,
-    NAME_BEARING_METHODS,
-    encode_header_value,
-    mcp_param_headers,
-    x_mcp_header_map,
-)
 
 from mcptap.errors import McptapError, UpstreamError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
@@ -33,12 +25,12 @@ from mcptap.protocol import (
     META,
     METHOD_NOT_FOUND,
     PROGRESS_TOKEN,
+    STREAM_CLOSED,
     SUBSCRIPTION_META,
-    VERSION_HEADER,
-    VERSION_META,
     meta_of,
     progress_token_of,
 )
+from mcptap.tap.headers import upstream_headers
 from mcptap.tap.link import Id, Opener
 from mcptap.tap.peer import CANCELLED, Inbound, Peer
 
@@ -213,7 +205,7 @@ class _Connection:
                 exchange.method,
                 params,
                 request_id=number,
-                headers=self._headers(exchange),
+                headers=upstream_headers(exchange, self._version, self._backend.schema_of),
                 cancelled=exchange.cancelled,
             )
         except UnansweredError as error:
@@ -257,7 +249,8 @@ class _Connection:
             return  # the server takes back a request of its own: the peer has ended it
         exchange = self._exchange_of(method, params, origin)
         if exchange is None:
-            self._say.send_nowait((method, params))
+            if method != STREAM_CLOSED:  # the stream of a request that was taken back
+                self._say.send_nowait((method, params))
             return
         number = next(number for number, known in self._exchanges.items() if known is exchange)
         if call := self.peer.calls.get(number):
@@ -279,24 +272,6 @@ class _Connection:
         elif number is None and len(self._exchanges) == 1 and method not in _OUTSIDE_REQUESTS:
             (number,) = self._exchanges
         return self._exchanges.get(number) if number is not None else None
-
-    def _headers(self, exchange: Exchange) -> dict[str, str]:
-        """The protocol's own headers of a request over HTTP (specification 2026-07-28, "Headers")."""
-        if exchange.session.era == "handshake":
-            return {VERSION_HEADER: self._version} if self._version else {}
-        params = exchange.params or {}
-        headers = {
-            VERSION_HEADER: str(meta_of(params).get(VERSION_META)),
-            MCP_METHOD_HEADER: exchange.method,
-        }
-        name = params.get(NAME_BEARING_METHODS.get(exchange.method, ""))
-        if isinstance(name, str):
-            headers[MCP_NAME_HEADER] = encode_header_value(name)
-        schema = self._backend.schema_of(str(name)) if exchange.method == "tools/call" else None
-        arguments = params.get("arguments")
-        if schema is not None and isinstance(arguments, Mapping):
-            headers |= mcp_param_headers(x_mcp_header_map(schema), arguments)
-        return headers | dict(exchange.headers)
 
 
 def _for_client(params: Json | None, exchange: Exchange) -> Json | None:

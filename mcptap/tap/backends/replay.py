@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from typing import Final
 
 import anyio
 
@@ -13,7 +14,10 @@ from mcptap.matching.miss import Miss
 from mcptap.matching.refusal import Refusal
 from mcptap.model import Event, Interaction, Json, Message
 from mcptap.player import Cursor, Hit, Player, Pong
+from mcptap.protocol import STREAM_CLOSED
 from mcptap.tap.peer import CONNECTION_CLOSED
+
+_LONGEST_PAUSE: Final = 1.0
 
 
 class CassetteBackend:
@@ -85,7 +89,7 @@ class _CassetteSession:
 
     async def _play(self, exchange: Exchange, interaction: Interaction) -> Json:
         """Play what happened in an interaction, and give its outcome."""
-        for event in interaction.events:
+        for position, event in enumerate(interaction.events):
             if event.source != "server":
                 continue
             live = live_event(event, interaction, exchange.params, exchange.id)
@@ -95,6 +99,8 @@ class _CassetteSession:
                 await self._ask(exchange, interaction, live)
             else:
                 await exchange.notify(live.method, live.params)
+            if live.method == STREAM_CLOSED and exchange.session.transport == "http":
+                await anyio.sleep(_pause_after(position, interaction))
         if interaction.result is not None:
             return interaction.result
         if interaction.error is not None:
@@ -119,3 +125,16 @@ class _CassetteSession:
         exchange.notes["miss"] = miss.reason
         self._backend.report(miss.text())
         return RpcError(miss.error())
+
+
+def _pause_after(position: int, interaction: Interaction) -> float:
+    """Seconds in which a client comes back to a closed stream: those of the recording, up to a limit.
+
+    Without them it would find on its return what it had to wait for when it was recorded.
+    """
+    events = interaction.events
+    if position + 1 < len(events):
+        until = events[position + 1].at_ms
+    else:
+        until = (interaction.ms or 0.0) + (interaction.proxy_ms or 0.0)
+    return min(max(0.0, (until - events[position].at_ms) / 1000), _LONGEST_PAUSE)

@@ -28,6 +28,9 @@ class Receiver(Protocol):
     def failed(self, request_id: Id, reason: str) -> None:
         """Learn that one request of ours will get no answer, and why; the others may."""
 
+    def paused(self, request_id: Id) -> None:
+        """Learn that the server closed the stream of a request of ours, which goes on on another one."""
+
     def warned(self, message: str) -> None:
         """Learn of something that is worth a line to the user, but ends nothing."""
 

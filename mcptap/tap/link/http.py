@@ -223,6 +223,8 @@ class _HttpLink:
                     self._receiver.received(frame, request_id)
                     if request_id is not None and "method" not in frame and frame.get("id") == request_id:
                         return True
+            if request_id is not None and position.last_event is not None:
+                self._receiver.paused(request_id)
         return False
 
 
