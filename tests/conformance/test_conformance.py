@@ -90,11 +90,11 @@ def test_replayed(seed: int | None, recorded: Recorded, tmp_path: Path) -> None:
 
 def test_what_was_cut_out_is_missed(recorded: Recorded, tmp_path: Path) -> None:
     scenario = Scenario(BARE, "tasks-mrtr-input")
-    lines = recorded.cassette.read_text().splitlines(keepends=True)
+    lines = recorded.cassette.read_text().removesuffix("\n").split("\n")
     kept = [line for line in lines if not _has_cut_argument(line)]
     assert len(kept) == len(lines) - 1
     cassette = tmp_path / "cut.jsonl"
-    cassette.write_text("".join(kept))
+    cassette.write_text("\n".join(kept) + "\n")
 
     async def replay() -> None:
         async with mcptap("replay", cassette) as tap:

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import pytest
 
 from mcptap.cassette.reader import open_cassette
 from tests.clients.raw import Era
-from tests.http.running import PATIENCE, WIRE, Process, mcptap, started
+from tests.http.running import PATIENCE, WIRE, Process, mcptap, server
 from tests.load.guest import Guest
 
 COUNT = 50
@@ -128,9 +127,8 @@ async def upstream(kind: str) -> AsyncIterator[list[str]]:
     if kind == "stdio":
         yield ["--", *WIRE]
     else:
-        async with started([sys.executable, "-m", "tests.load.upstream", "0"], stdout=True) as running:
-            port = (await running.says(r'^\{"ready": *(\d+)'))[1]
-            yield ["--url", f"http://127.0.0.1:{port}/mcp"]
+        async with server("wire_http", "0") as running:
+            yield ["--url", f"{running.url}/mcp"]
 
 
 @pytest.mark.parametrize("kind", ["stdio", "http"])

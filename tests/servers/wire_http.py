@@ -54,6 +54,11 @@ class SessionServer(Server):
         super()._respond(call)
 
 
+class _HttpServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1000  # by default 5 connections can wait, and a crowd's others take seconds
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     sessions: dict[str, SessionServer]
@@ -171,8 +176,7 @@ def main() -> None:
     _Handler.log = None
     if options.log is not None:
         _Handler.log = os.open(options.log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-    serving = ThreadingHTTPServer(("127.0.0.1", options.port), _Handler)
-    serving.daemon_threads = True
+    serving = _HttpServer(("127.0.0.1", options.port), _Handler)
     print(json.dumps({"ready": serving.server_port}), flush=True)
     serving.serve_forever()
 

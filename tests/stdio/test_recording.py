@@ -140,7 +140,7 @@ def test_a_call_that_stays_open_is_recorded_as_it_goes(tmp_path: Path) -> None:
                 await tap.call("progress", {"n": 4, "ms": 400}, meta=meta)
                 arrived.append([seen(message) for message in tap.arrivals[before:]])
         assert arrived[0] == arrived[1]
-        lines = [json.loads(line) for line in cassette.read_text().splitlines()]
+        lines = [json.loads(line) for line in cassette.read_text().split("\n")[:-1]]
         parts = [line for line in lines if line.get("kind") in {"begin", "event", "end"}]
         assert [part["kind"] for part in parts] == ["begin", *["event"] * 4, "end"]
         assert len({part["seq"] for part in parts}) == 1
