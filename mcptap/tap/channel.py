@@ -14,7 +14,7 @@ from mcp_types import ErrorData
 from mcptap.exchange import INTERNAL_ERROR, RpcError
 from mcptap.model import Json
 from mcptap.protocol import STREAM_CLOSED
-from mcptap.tap.verbatim import stand_in
+from mcptap.tap.stand_ins import stand_in
 
 
 class WireError(MCPError):

@@ -25,7 +25,8 @@ from mcptap.tap.downstream import Downstream, Downstreams
 from mcptap.tap.headers import check_task_name, client_headers
 from mcptap.tap.peer import CANCELLED, CONNECTION_CLOSED
 from mcptap.tap.private import App, connection_of, request_channel_of, run_chain
-from mcptap.tap.verbatim import answer_begun, error_stand_in, exact_message, is_verbatim, stand_in
+from mcptap.tap.stand_ins import error_stand_in, stand_in
+from mcptap.tap.verbatim import answer_begun, asked_by, exact_message, is_verbatim
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -65,6 +66,8 @@ class Hop:
             check_task_name(context.request, context.method, context.params)
         except RpcError as error:
             raise WireError(error.error) from None
+        if asked := asked_by(context.request):
+            context = replace(context, request_id=asked.id)
         downstream, session = self._downstreams.find(context)
         channel, verbatim = request_channel_of(context), is_verbatim(context.request)
         exchange = Exchange(
@@ -74,7 +77,7 @@ class Hop:
             params=_exact_params(context),
             channel=SdkChannel(channel, verbatim=verbatim, close_stream=_stream_closer(context)),
             headers=client_headers(context.request),
-            cancelled=lambda: _cancelled(channel),
+            cancelled=lambda: _cancelled(channel) if asked is None else asked.cancelled,
         )
 
         async def innermost(middleware_context: MiddlewareContext[Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from anyio.abc import TaskGroup
 
 from mcptap.exchange import INTERNAL_ERROR, RpcError, UnansweredError
 from mcptap.model import Json
-from mcptap.protocol import STREAM_CLOSED
+from mcptap.protocol import INVALID_REQUEST, STREAM_CLOSED
 from mcptap.tap.link import Frame, Id, Link
 
 CANCELLED: Final = "notifications/cancelled"
@@ -213,6 +213,9 @@ class Peer:
             call = self._calls.get(number) if isinstance(number, (str, int)) else None
             if call is not None:
                 call.settle(frame)
+        elif "id" in frame and (isinstance(number, bool) or not isinstance(number, (str, int))):
+            refusal = {"code": INVALID_REQUEST, "message": "An id is a string or an integer"}
+            self.link.send({"jsonrpc": "2.0", "id": None, "error": refusal})
         elif isinstance(number, (str, int)):
             inbound = self._inbound[number] = Inbound(number, method, params, origin)
             self._tasks.start_soon(self._answer, inbound)

@@ -10,6 +10,8 @@ from typing import Any, Final
 from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
 from mcp_types import JSONRPCMessage
 
+from mcptap.tap.http_sessions import current_session
+
 RETRY_MS: Final = 500
 """When a client is told to come back to a stream that was closed on it."""
 
@@ -21,6 +23,7 @@ _TEXTS: Final = ("result", "error", "params")
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
+    session: int
     stream: StreamId
     message: JSONRPCMessage | None
     size: int
@@ -28,6 +31,8 @@ class _Stored:
 
 class RecentEvents(EventStore):
     """The SDK's event store, with a bound: the latest events of all streams together.
+
+    The SDK has one store for all sessions, whose streams have the same names: each gets its own.
 
     Args:
         most_bytes: How much of them is kept, by an estimate; the latest event always is.
@@ -38,15 +43,16 @@ class RecentEvents(EventStore):
         self._most_bytes = most_bytes
         self._most_events = most_events
         self._events: OrderedDict[EventId, _Stored] = OrderedDict()
-        self._of_stream: dict[StreamId, OrderedDict[EventId, None]] = {}
+        self._of_stream: dict[tuple[int, StreamId], OrderedDict[EventId, None]] = {}
         self._bytes = 0
 
     async def store_event(self, stream_id: StreamId, message: JSONRPCMessage | None) -> EventId:
         """Keep a message, or only a position where there is none; give its id."""
         event_id = uuid.uuid4().hex
-        stored = _Stored(stream_id, message, _OVERHEAD + _size(message))
+        session = current_session()
+        stored = _Stored(session, stream_id, message, _OVERHEAD + _size(message))
         self._events[event_id] = stored
-        self._of_stream.setdefault(stream_id, OrderedDict())[event_id] = None
+        self._of_stream.setdefault((session, stream_id), OrderedDict())[event_id] = None
         self._bytes += stored.size
         while len(self._events) > 1 and (
             self._bytes > self._most_bytes or len(self._events) > self._most_events
@@ -57,11 +63,11 @@ class RecentEvents(EventStore):
     async def replay_events_after(
         self, last_event_id: EventId, send_callback: EventCallback
     ) -> StreamId | None:
-        """Send what came after an event on its stream; ``None`` where the event is not known any more."""
+        """Send what came after an event on its stream; ``None`` where the session has none such any more."""
         last = self._events.get(last_event_id)
-        if last is None:
+        if last is None or last.session != current_session():
             return None
-        order = list(self._of_stream[last.stream])
+        order = list(self._of_stream[last.session, last.stream])
         missed = order[order.index(last_event_id) + 1 :]
         # Sending takes its time, in which any of them may be dropped.
         messages = [(event_id, self._events[event_id].message) for event_id in missed]
@@ -73,10 +79,11 @@ class RecentEvents(EventStore):
     def _drop_oldest(self) -> None:
         event_id, stored = self._events.popitem(last=False)
         self._bytes -= stored.size
-        of_stream = self._of_stream[stored.stream]
+        place = stored.session, stored.stream
+        of_stream = self._of_stream[place]
         del of_stream[event_id]
         if not of_stream:
-            del self._of_stream[stored.stream]
+            del self._of_stream[place]
 
 
 def _size(message: JSONRPCMessage | None) -> int:

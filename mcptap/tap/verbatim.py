@@ -1,39 +1,31 @@
 """Word for word over FastMCP's HTTP front, whose JSON is the SDK's and not `mcptap.codec`'s.
 
-The SDK would write numbers in its own spelling, an ``1e400`` as null and an error without the members
-that it doesn't know, and an unpaired surrogate would end the stream without an answer. So it is handed
-a stand-in, the exact text as one string, and an ASGI middleware puts the text in its place when it
-goes out. What comes in is kept as it was, to be parsed a second time.
+An ASGI middleware puts the exact text in the place of every stand-in when it goes out. What comes in is
+kept as it was, and parsed a second time; the SDK gets it with a request id of mcptap's own where it
+would mix up the client's.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import secrets
 from collections.abc import MutableMapping
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import anyio
+from mcp.server.streamable_http_manager import DEFAULT_MAX_REQUEST_BODY_SIZE
 
 from mcptap import codec
-from mcptap.exchange import INTERNAL_ERROR
 from mcptap.model import Json
+from mcptap.protocol import MODERN_VERSIONS, VERSION_HEADER
+from mcptap.tap.http_sessions import Asked, HttpSession, HttpSessions, enter_session
+from mcptap.tap.stand_ins import put_in_place
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-# Nobody can put it into a message of their own, because it is another one in every process.
-_MARK: Final = f"mcptap-{secrets.token_hex(16)}"
-_STRING: Final = rb'((?:[^"\\]++|\\.)*+)'
-# The SDK's dispatcher adds a trace context of its own to the params of a request: it has no place there.
-_STAND_IN: Final = re.compile(
-    rb'\{"%(mark)s":"%(string)s"(?:,"_meta":\{[^{}]*\})?\}|\{"code":-?[0-9]+,"message":"%(mark)s%(string)s"\}'
-    % {b"mark": _MARK.encode(), b"string": _STRING}
-)
-_BODY: Final = "mcptap.body"
-_BEGUN: Final = "mcptap.begun"
+_POSTED: Final = "mcptap.posted"
 _LENGTH: Final = b"content-length"
 _WHITE_SPACE: Final = b" \t"
 
@@ -41,38 +33,43 @@ _AsgiMessage: TypeAlias = MutableMapping[str, Any]
 _serving: ContextVar[tuple[object, str] | None] = ContextVar("mcptap_serving", default=None)
 
 
-def stand_in(value: Json) -> dict[str, Any]:
-    """What to give the SDK in place of a result or of params."""
-    return {_MARK: codec.dumps(value).decode()}
+@dataclass(eq=False)
+class _Posted:
+    """What a client has sent in one HTTP request, and what becomes of that."""
 
+    body: bytearray = field(default_factory=bytearray)
+    begun: anyio.Event = field(default_factory=anyio.Event)
+    asked: Asked | None = None
 
-def error_stand_in(error: Json) -> dict[str, Any]:
-    """What to give the SDK in place of an error; the code stays, the HTTP status depends on it."""
-    code = error.get("code")
-    plain = int(code) if isinstance(code, int) else INTERNAL_ERROR
-    return {"code": plain, "message": _MARK + codec.dumps(error).decode()}
+    @cached_property
+    def message(self) -> Json | None:
+        """The JSON-RPC message, once the whole body is there."""
+        try:
+            message = codec.loads(bytes(self.body))
+        except ValueError:  # the SDK's parser is laxer
+            return None
+        return message if isinstance(message, dict) else None
 
 
 def is_verbatim(request: Any) -> bool:
     """Whether the answers to an HTTP request pass `Verbatim`, which stand-ins need."""
-    return request is not None and _BODY in request.scope
+    return request is not None and _POSTED in request.scope
 
 
 def exact_message(request: Any) -> Json | None:
     """The JSON-RPC message in the body of an HTTP request; ``None`` where it isn't known."""
-    if not is_verbatim(request):
-        return None
-    try:
-        message = codec.loads(bytes(request.scope[_BODY]))
-    except ValueError:  # the SDK's parser is laxer
-        return None
-    return message if isinstance(message, dict) else None
+    return _posted(request).message if is_verbatim(request) else None
+
+
+def asked_by(request: Any) -> Asked | None:
+    """What the client of an HTTP request has asked; ``None`` where the SDK knows it by the client's id."""
+    return _posted(request).asked if is_verbatim(request) else None
 
 
 async def answer_begun(request: Any) -> None:
     """Wait until the first piece of the answer to an HTTP request is out, or nobody takes it any more."""
     if is_verbatim(request):
-        await request.scope[_BEGUN].wait()
+        await _posted(request).begun.wait()
 
 
 def transport_of(owner: object) -> str:
@@ -93,57 +90,80 @@ class Verbatim:
     def __init__(self, app: ASGIApp, owner: object, transport: str) -> None:
         self._app = app
         self._serving = (owner, transport)
+        self._sessions = HttpSessions()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; see the ASGI specification."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = bytearray()
         # Not every HTTP parser takes away the white space around a value (RFC 9110, section 5.5).
         headers = [(name, value.strip(_WHITE_SPACE)) for name, value in scope["headers"]]
-        begun = anyio.Event()
-        scope = {**scope, _BODY: body, _BEGUN: begun, "headers": headers}
+        posted = _Posted()
+        scope = {**scope, _POSTED: posted, "headers": headers}
+        session = self._sessions.find(headers) if self._has_sessions(headers) else None
+        if session is not None and scope["method"] == "POST":
+            take: Receive = partial(_receive_renamed, receive, posted, session)
+        else:
+            take = partial(_receive, receive, posted)
         held: list[_AsgiMessage] = []
 
-        async def receive_and_keep() -> _AsgiMessage:
-            message = await receive()
-            if message["type"] == "http.request":
-                body.extend(message.get("body", b""))
-            return message
-
-        async def put_in_place(message: _AsgiMessage) -> None:
-            if message["type"] == "http.response.start" and any(
-                name.lower() == _LENGTH for name, _ in message["headers"]
-            ):
-                held.append(message)  # its length is that of the stand-in
-                return
+        async def send_exact(message: _AsgiMessage) -> None:
+            if message["type"] == "http.response.start":
+                if session is not None:
+                    self._sessions.note(session, message["headers"])
+                if any(name.lower() == _LENGTH for name, _ in message["headers"]):
+                    held.append(message)  # its length is that of the stand-in
+                    return
             if message["type"] == "http.response.body":
-                message = {**message, "body": _exact(message.get("body", b""))}
+                # The SDK hands over an event, or a whole answer, as one piece.
+                message = {**message, "body": put_in_place(message.get("body", b""))}
                 if held:
                     await send(_with_length(held.pop(), message))
             await send(message)
             if message.get("body"):
-                begun.set()
+                posted.begun.set()
 
         token = _serving.set(self._serving)
         try:
-            await self._app(scope, receive_and_keep, put_in_place)
+            with enter_session(session):
+                await self._app(scope, take, send_exact)
         finally:
-            begun.set()
+            posted.begun.set()
             _serving.reset(token)
 
-
-def _exact(body: bytes) -> bytes:
-    # The SDK hands over an event, or a whole answer, as one piece.
-    if _MARK.encode() not in body:
-        return body
-    return _STAND_IN.sub(_text, body)
+    def _has_sessions(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Whether a request is of the handshake era, and goes to the SDK's session transport."""
+        version = dict(headers).get(VERSION_HEADER.encode(), b"").decode("latin-1")
+        return self._serving[1] == "http" and version not in MODERN_VERSIONS
 
 
-def _text(found: re.Match[bytes]) -> bytes:
-    text: str = json.loads(b'"%b"' % (found[1] if found[1] is not None else found[2]))
-    return text.encode()
+async def _receive(receive: Receive, posted: _Posted) -> _AsgiMessage:
+    message = await receive()
+    if message["type"] == "http.request":
+        posted.body.extend(message.get("body", b""))
+    return message
+
+
+async def _receive_renamed(receive: Receive, posted: _Posted, session: HttpSession) -> _AsgiMessage:
+    """Receive the body in one piece, with a request id of mcptap's own in it."""
+    message = await _receive(receive, posted)
+    while message.get("more_body") and len(posted.body) <= DEFAULT_MAX_REQUEST_BODY_SIZE:
+        message = await _receive(receive, posted)
+    if message["type"] != "http.request":
+        return message
+    if message.get("more_body"):  # it is refused for its size
+        return {**message, "body": bytes(posted.body)}
+    exact = posted.message
+    if exact is None:
+        return {**message, "body": bytes(posted.body)}
+    renamed, posted.asked = session.renamed(exact)
+    return {**message, "body": bytes(posted.body) if renamed is exact else codec.dumps(renamed)}
+
+
+def _posted(request: Any) -> _Posted:
+    posted: _Posted = request.scope[_POSTED]
+    return posted
 
 
 def _with_length(start: _AsgiMessage, body: _AsgiMessage) -> _AsgiMessage:

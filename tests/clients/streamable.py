@@ -155,6 +155,10 @@ class HttpClient(Client):
             await response.aclose()
         return response.status_code
 
+    async def drop_streams(self) -> None:
+        """Leave the streams that `listen` has opened."""
+        await self._end_tasks()
+
     async def _read_stream(self, response: httpx2.Response) -> None:
         try:
             async for _ in self._messages(response):

@@ -83,12 +83,8 @@ def test_tokens_that_are_ids_of_other_calls(
 @pytest.mark.parametrize("era", ["handshake", "modern"])
 @pytest.mark.parametrize("front", ["stdio", "http"])
 def test_a_number_and_a_string_that_look_the_same_are_two_ids(
-    front: Literal["stdio", "http"], era: Era, tmp_path: Path, request: pytest.FixtureRequest
+    front: Literal["stdio", "http"], era: Era, tmp_path: Path
 ) -> None:
-    if (front, era) == ("http", "handshake"):
-        reason = "the SDK's session transport knows a request by the text of its id"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True, raises=OSError))
-
     async def work() -> None:
         cassette = tmp_path / "rec.jsonl"
         for words in (["record", "-o", str(cassette), "--", *WIRE], ["replay", str(cassette)]):

@@ -21,7 +21,8 @@ from mcp_types import (
 
 from mcptap.errors import UpstreamError
 from mcptap.tap.link import Frame, Link, Opener, Receiver
-from mcptap.tap.verbatim import error_stand_in, exact_message, stand_in
+from mcptap.tap.stand_ins import error_stand_in, stand_in
+from mcptap.tap.verbatim import exact_message
 
 
 def transport_opener(transport: ClientTransport) -> Opener:

@@ -1,0 +1,114 @@
+"""The handshake sessions of the HTTP front, and what is in flight in each.
+
+The SDK's session transport knows a request by the text of its id: 7 and "7" are one request to it, and
+so are two requests with one id; "_GET_stream" is the stream outside any request. Its event store knows
+a stream by that text alone, whatever session it is of. So every request gets an id of mcptap's own for
+its way through the SDK, and events are kept by session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import count
+from typing import Any, Final, TypeGuard
+from weakref import WeakValueDictionary
+
+from mcptap.model import Json
+from mcptap.tap.link import Id
+from mcptap.tap.peer import CANCELLED
+from mcptap.tap.stand_ins import id_stand_in
+
+_SESSION_HEADER: Final = b"mcp-session-id"
+_REQUEST_ID: Final = "requestId"
+
+_numbers: Final = count(1)
+_serving: ContextVar[HttpSession | None] = ContextVar("mcptap_http_session", default=None)
+
+
+class Asked:
+    """A request of a client.
+
+    Attributes:
+        id: The client's id of it.
+        stand_in: The SDK's.
+        cancelled: The params of the client's cancel notification, once it has cancelled.
+    """
+
+    __slots__ = ("__weakref__", "cancelled", "id", "stand_in")
+
+    def __init__(self, request_id: Id) -> None:
+        self.id = request_id
+        self.stand_in = id_stand_in(request_id)
+        self.cancelled: Json | None = None
+
+
+class HttpSession:
+    """One session over HTTP.
+
+    Attributes:
+        number: Tells it from all others.
+    """
+
+    def __init__(self) -> None:
+        self.number = next(_numbers)
+        # Those that somebody still deals with; of two with one id the latest.
+        self._asked: WeakValueDictionary[Id, Asked] = WeakValueDictionary()
+
+    def renamed(self, message: Json) -> tuple[Json, Asked | None]:
+        """A message of the client as the SDK may see it, and the request if it is one."""
+        if "method" not in message:
+            return message, None  # an answer, to a request that the SDK has given its id
+        request_id = message.get("id")
+        if _is_id(request_id):
+            asked = self._asked[request_id] = Asked(request_id)
+            return {**message, "id": asked.stand_in}, asked
+        if "id" in message:
+            # The SDK would take this for a notification; what has no method it refuses.
+            return {"jsonrpc": "2.0"}, None
+        params = message.get("params")
+        if message["method"] == CANCELLED and isinstance(params, dict) and _is_id(params.get(_REQUEST_ID)):
+            cancelled = self._asked.get(params[_REQUEST_ID])
+            if cancelled is not None:
+                cancelled.cancelled = params
+                return {**message, "params": {**params, _REQUEST_ID: cancelled.stand_in}}, None
+        return message, None
+
+
+class HttpSessions:
+    """Finds the session of an HTTP request; a session lasts as long as the SDK's tasks for it."""
+
+    def __init__(self) -> None:
+        self._by_id: WeakValueDictionary[bytes, HttpSession] = WeakValueDictionary()
+
+    def find(self, headers: Iterable[tuple[bytes, bytes]]) -> HttpSession:
+        """The session that a request names, or a new one."""
+        named = next((value for name, value in headers if name == _SESSION_HEADER), b"")
+        return self._by_id.get(named) or HttpSession()
+
+    def note(self, session: HttpSession, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Learn from the answer's headers what a session is called."""
+        for name, value in headers:
+            if name.lower() == _SESSION_HEADER:
+                self._by_id.setdefault(value, session)
+
+
+@contextmanager
+def enter_session(session: HttpSession | None) -> Iterator[None]:
+    """Work for a session inside the context, with all tasks that are started there."""
+    token = _serving.set(session)
+    try:
+        yield
+    finally:
+        _serving.reset(token)
+
+
+def current_session() -> int:
+    """The number of the session that the current task works for; 0 where there is none."""
+    session = _serving.get()
+    return session.number if session is not None else 0
+
+
+def _is_id(value: Any) -> TypeGuard[Id]:
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
