@@ -73,6 +73,11 @@ class Session:
     channel: Channel
     connection: object = None
 
+    @property
+    def stateless(self) -> bool:
+        """Whether the client is reached inside its requests alone, and others share its connection."""
+        return self.era == "modern" and self.transport == "http"
+
 
 @dataclass(slots=True, eq=False)
 class Exchange:

@@ -24,14 +24,15 @@ from mcptap.cassette.index import CassetteIndex
 from mcptap.cassette.reader import Cassette
 from mcptap.cassette.writer import Fsync, WriteMode
 from mcptap.errors import McptapError, RecordingError, UpstreamError
-from mcptap.exchange import Backend
+from mcptap.exchange import Backend, Session
 from mcptap.matching.canonical import capabilities_of, key_of
-from mcptap.model import Target
+from mcptap.model import Json, Target
 from mcptap.player import Player
 from mcptap.recorder import Recorder
 from mcptap.recording import OnWriteError, Recording, open_recording
 from mcptap.tap.backends.live import LiveBackend
 from mcptap.tap.backends.replay import CassetteBackend
+from mcptap.tap.channel import NoChannel
 from mcptap.tap.downstream import Downstream, Downstreams
 from mcptap.tap.front import serve
 from mcptap.tap.hop import Hop, SchemaBook
@@ -87,6 +88,7 @@ class Tap(FastMCP[Any]):
         self._backend: Backend
         self._tasks: TaskGroup
         self._downstreams: Downstreams
+        self._nobody: Session
         self._recorder: Recorder | None = None
         self.report = report
         self.schemas = SchemaBook()
@@ -161,6 +163,12 @@ class Tap(FastMCP[Any]):
         if stop:
             self.stopping.set()
 
+    def note_stray(self, method: str, params: Json | None, error: Json | None) -> None:
+        """Record what the server said to nobody in particular, with the error it was answered with."""
+        if self._recorder is not None:
+            with contextlib.suppress(RecordingError):  # it has been reported
+                self._recorder.message(self._nobody, "server", method, params, error=error)
+
     def end_recording(self) -> None:
         """Record what is still open as unanswered, before the tasks that wait for it are ended."""
         if self._recorder is not None:
@@ -187,6 +195,7 @@ class Tap(FastMCP[Any]):
     async def running(self) -> AsyncIterator[None]:
         """Hold what one run needs: the cassette, the backend, the clients. FastMCP enters it."""
         self.stopping = anyio.Event()
+        self._nobody = Session("modern", "http", None, NoChannel())
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(self._recording_to_cassette())
             backend = self._backend = await stack.enter_async_context(_entered(self._make_backend(self)))
@@ -291,6 +300,7 @@ def create_tap(
                 UpstreamError(reason, "run it by itself to see why"), stop=_on_stdio(connection)
             ),
             on_trouble=partial(tap.fail, stop=False),
+            on_stray=tap.note_stray,
             report=tap.report,
             schema_of=tap.schemas.find,
         )

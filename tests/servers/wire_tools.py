@@ -64,14 +64,16 @@ def _progress(server: Server, call: Call) -> str | None:
     return _structured(f'{{"sent":{count if token is not None else 0}}}')
 
 
-def _log(server: Server, call: Call) -> str:
-    """Arguments: ``n`` messages (1)."""
+def _log(server: Server, call: Call) -> str | None:
+    """Arguments: ``n`` messages (1), and ``ms`` (0) after each."""
     count = int(_number(call, "n", 1))
     for number in range(1, count + 1):
         server.notify(
             "notifications/message",
             f'{{"level":"info","logger":"wire","data":{{"number":{number}.0}},"x-log":null}}',
         )
+        if _cancelled_within(call, _number(call, "ms", 0) / 1000):
+            return None
     return _structured(f'{{"sent":{count}}}')
 
 
@@ -183,7 +185,7 @@ TOOLS: dict[str, Tool] = {
     "change": _change,
 }
 
-WAITING = frozenset({"slow", "progress", "ask", "change"})
+WAITING = frozenset({"slow", "progress", "log", "ask", "change"})
 """Tools that wait and so run in a thread; all others are answered in the order of arrival."""
 
 

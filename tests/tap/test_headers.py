@@ -81,5 +81,5 @@ async def test_white_space_around_a_header_is_no_part_of_its_value() -> None:
         seen.extend(scope["headers"])
 
     headers = [(b"mcp-name", b" \tadd x \t"), (b"host", b"here")]
-    await Verbatim(app, None, "http")({"type": "http", "headers": headers}, None, None)  # type: ignore[arg-type]
+    await Verbatim(app, None, "http")({"type": "http", "method": "GET", "headers": headers}, None, None)  # type: ignore[arg-type]
     assert seen == [(b"mcp-name", b"add x"), (b"host", b"here")]

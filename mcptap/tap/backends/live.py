@@ -1,7 +1,7 @@
 """The real server as a backend.
 
-Sessions that share a client connection share an upstream connection; each request is routed by its
-own id and progress token, so nothing of one client reaches another.
+Sessions that share a client connection share an upstream connection; what the server says goes to the
+request that it belongs to (`mcptap.tap.backends.routing`), so nothing of one client reaches another.
 """
 
 from __future__ import annotations
@@ -21,29 +21,13 @@ from anyio.abc import TaskGroup, TaskStatus
 from mcptap.errors import McptapError, UpstreamError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
 from mcptap.model import Json, Target
-from mcptap.protocol import (
-    META,
-    METHOD_NOT_FOUND,
-    PROGRESS_TOKEN,
-    STREAM_CLOSED,
-    SUBSCRIPTION_META,
-    meta_of,
-    progress_token_of,
-)
+from mcptap.protocol import METHOD_NOT_FOUND, STREAM_CLOSED
+from mcptap.tap.backends.routing import Routing
 from mcptap.tap.headers import upstream_headers
 from mcptap.tap.link import Id, Opener
 from mcptap.tap.peer import CANCELLED, Inbound, Peer
 
 _SLOW: Final = 10.0
-_PROGRESS: Final = "notifications/progress"
-_OUTSIDE_REQUESTS: Final = frozenset(
-    {
-        "notifications/tools/list_changed",
-        "notifications/prompts/list_changed",
-        "notifications/resources/list_changed",
-        "notifications/resources/updated",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -69,6 +53,8 @@ class LiveBackend:
         on_lost: Told why a connection ended that a client was still using; it is named by what its
             sessions share (`Session.connection`).
         on_trouble: Told why a request got no answer.
+        on_stray: Told of a notification or a server request (with the error that it was answered with)
+            of which can't be told whose it is, so that nobody gets it.
         report: Takes lines for the user.
         schema_of: Gives the schema of a tool whose arguments are mirrored in headers.
     """
@@ -79,12 +65,14 @@ class LiveBackend:
         *,
         on_lost: Callable[[object, str], None],
         on_trouble: Callable[[McptapError], None],
+        on_stray: Callable[[str, Json | None, Json | None], None],
         report: Callable[[str], None],
         schema_of: Callable[[str], Mapping[str, Any] | None],
     ) -> None:
         self.upstream = upstream
         self.on_lost = on_lost
         self.on_trouble = on_trouble
+        self.on_stray = on_stray
         self.report = report
         self.schema_of = schema_of
         self._tasks: TaskGroup
@@ -111,6 +99,7 @@ class LiveBackend:
             self.on_trouble(error)
             raise
         connection.sessions.append(session)
+        connection.attached.set()
         try:
             yield _LiveSession(connection)
         finally:
@@ -178,26 +167,20 @@ class _Connection:
     def __init__(self, backend: LiveBackend, key: object, tasks: TaskGroup) -> None:
         self._backend = backend
         self._key = key
-        self._exchanges: dict[Id, Exchange] = {}
-        self._tokens: dict[Id, Id] = {}
+        self._routing = Routing()
         self._version: str | None = None
         self._slow = False
         self._say, self._said = anyio.create_memory_object_stream[tuple[str, Json | None]](float("inf"))
         self.peer = Peer(self, tasks)
         self.sessions: list[Session] = []
+        self.attached = anyio.Event()
         self.released = anyio.Event()
 
     async def request(self, exchange: Exchange) -> Json:
         """Send one request and give out the server's answer."""
         number = self.peer.next_id()
-        params, token = exchange.params, progress_token_of(exchange.params)
-        if params is not None and token is not None:
-            if token in self._tokens:
-                # Two stateless clients may have chosen the same token; on the wire it must be one's own.
-                token = f"mcptap-{number}"
-                params = {**params, META: {**meta_of(params), PROGRESS_TOKEN: token}}
-            self._tokens[token] = number
-        self._exchanges[number] = exchange
+        params = self._routing.open(number, exchange)
+        answered = True
         exchange.sent_at = time.perf_counter()
         slow = asyncio.get_running_loop().call_later(_SLOW, self._is_slow, exchange.method)
         try:
@@ -211,12 +194,13 @@ class _Connection:
         except UnansweredError as error:
             self._backend.on_trouble(UpstreamError(str(error)))
             raise
+        except anyio.get_cancelled_exc_class():
+            answered = False
+            raise
         finally:
             slow.cancel()
             exchange.answered_at = time.perf_counter()
-            del self._exchanges[number]
-            if token is not None:
-                self._tokens.pop(token, None)
+            self._routing.close(number, answered=answered)
         if exchange.method == "initialize" and isinstance(result.get("protocolVersion"), str):
             self._version = result["protocolVersion"]
         return result
@@ -229,61 +213,48 @@ class _Connection:
             self._backend.report(f"still waiting for {where} to answer {method} ({_SLOW:g} s)")
 
     async def speak(self) -> None:
-        """Tell the session, in order, what the server says outside any request."""
+        """Tell the client, in order, what the server says outside any request."""
+        await self.attached.wait()
         async for method, params in self._said:
-            if self.sessions:
-                await self.sessions[-1].channel.notify(method, params)
+            if (client := self._only_client()) is not None:
+                await client.channel.notify(method, params)
+            else:
+                self._backend.on_stray(method, params, None)
+
+    def _only_client(self) -> Session | None:
+        """The session of the one client that the connection is for; ``None`` where several share it."""
+        latest = self.sessions[-1] if self.sessions else None
+        return None if latest is None or latest.stateless else latest
 
     # What the peer calls.
 
     async def on_request(self, inbound: Inbound) -> Json:
-        exchange = self._exchange_of(inbound.method, inbound.params, inbound.origin)
-        if exchange is not None:
-            return await exchange.ask(inbound.method, inbound.params)
-        if not self.sessions:
-            raise RpcError.of(METHOD_NOT_FOUND, "No client is there to answer")
-        return await self.sessions[-1].channel.ask(inbound.method, inbound.params)
+        method, params = inbound.method, inbound.params
+        route = self._routing.find(method, params, inbound.origin)
+        if route is not None:
+            return await route.exchange.ask(method, params)
+        client = self._only_client()
+        if client is None:
+            refusal = RpcError.of(METHOD_NOT_FOUND, "It can't be told which client is asked")
+            self._backend.on_stray(method, params, refusal.error)
+            raise refusal
+        return await client.channel.ask(method, params)
 
     def on_notification(self, method: str, params: Json | None, origin: Id | None) -> None:
         if method == CANCELLED:
             return  # the server takes back a request of its own: the peer has ended it
-        exchange = self._exchange_of(method, params, origin)
-        if exchange is None:
+        route = self._routing.find(method, params, origin)
+        if route is None:
             if method != STREAM_CLOSED:  # the stream of a request that was taken back
                 self._say.send_nowait((method, params))
-            return
-        number = next(number for number, known in self._exchanges.items() if known is exchange)
-        if call := self.peer.calls.get(number):
-            call.deliver(partial(exchange.notify, method, _for_client(params, exchange)))
+        elif call := self.peer.calls.get(route.number):
+            call.deliver(partial(route.exchange.notify, method, route.for_client(params)))
 
     def on_warning(self, message: str) -> None:
         self._backend.report(message)
 
     def on_closed(self, reason: str) -> None:
         self._backend.on_lost(self._key, reason)
-
-    def _exchange_of(self, method: str, params: Json | None, origin: Id | None) -> Exchange | None:
-        """The request that a message of the server belongs to, where that can be told at all."""
-        number = origin
-        if method == _PROGRESS and params is not None:
-            number = self._tokens.get(params.get(PROGRESS_TOKEN, ""), origin)
-        elif (subscription := meta_of(params).get(SUBSCRIPTION_META)) is not None:
-            number = int(subscription) if str(subscription).isdigit() else subscription
-        elif number is None and len(self._exchanges) == 1 and method not in _OUTSIDE_REQUESTS:
-            (number,) = self._exchanges
-        return self._exchanges.get(number) if number is not None else None
-
-
-def _for_client(params: Json | None, exchange: Exchange) -> Json | None:
-    """A notification's params with the client's own progress token and request id in them."""
-    if params is None:
-        return None
-    token = progress_token_of(exchange.params)
-    if PROGRESS_TOKEN in params and token is not None:
-        params = {**params, PROGRESS_TOKEN: token}
-    if SUBSCRIPTION_META in meta_of(params):
-        params = {**params, META: {**meta_of(params), SUBSCRIPTION_META: exchange.id}}
-    return params
 
 
 def _innermost(error: BaseException) -> BaseException:

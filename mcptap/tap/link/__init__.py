@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 Frame: TypeAlias = dict[str, Any]
 Id: TypeAlias = str | int
+OUTSIDE: Final[Id] = -1
+"""The origin of what came outside any request, where the transport tells."""
 
 
 class Receiver(Protocol):
@@ -22,7 +24,8 @@ class Receiver(Protocol):
 
         Args:
             frame: The JSON-RPC message.
-            origin: The id of our own request whose stream it came on, where the transport tells.
+            origin: The id of our own request whose stream it came on, or `OUTSIDE`; ``None`` where the
+                transport doesn't tell.
         """
 
     def failed(self, request_id: Id, reason: str) -> None:

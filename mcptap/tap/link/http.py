@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 
 from mcptap import codec
 from mcptap.protocol import VERSION_HEADER
-from mcptap.tap.link import Frame, Id, Link, Opener, Receiver
+from mcptap.tap.link import OUTSIDE, Frame, Id, Link, Opener, Receiver
 from mcptap.tap.link.client import explain_failure, explain_status, same_origin
 from mcptap.tap.link.events import EventReader
 
@@ -206,6 +206,7 @@ class _HttpLink:
 
     async def _events(self, response: httpx2.Response, position: _Position, request_id: Id | None) -> bool:
         """Hand on a stream's frames; whether the answer to ``request_id`` was among them."""
+        origin = OUTSIDE if request_id is None else request_id
         reader = EventReader()
         with contextlib.suppress(httpx2.HTTPError):
             async for chunk in response.aiter_bytes():
@@ -220,7 +221,7 @@ class _HttpLink:
                         continue
                     if not isinstance(frame, dict):
                         continue
-                    self._receiver.received(frame, request_id)
+                    self._receiver.received(frame, origin)
                     if request_id is not None and "method" not in frame and frame.get("id") == request_id:
                         return True
             if request_id is not None and position.last_event is not None:

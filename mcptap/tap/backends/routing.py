@@ -1,0 +1,123 @@
+"""What is in flight on one connection to a server, and which of it a message of the server belongs to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard
+
+from mcptap.exchange import Exchange
+from mcptap.model import Json
+from mcptap.protocol import META, PROGRESS_TOKEN, SUBSCRIPTION_META, meta_of, progress_token_of
+from mcptap.tap.link import Id
+
+_PROGRESS: Final = "notifications/progress"
+_OUTSIDE_REQUESTS: Final = frozenset(
+    {
+        "notifications/tools/list_changed",
+        "notifications/prompts/list_changed",
+        "notifications/resources/list_changed",
+        "notifications/resources/updated",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way between a request and what the server says in it.
+
+    Attributes:
+        number: The request's id at the server.
+        exchange: The client's request.
+        token: Its progress token at the server.
+    """
+
+    number: Id
+    exchange: Exchange
+    token: Id | None
+
+    def for_client(self, params: Json | None) -> Json | None:
+        """A notification's params with the client's own progress token and request id in them."""
+        if params is None:
+            return None
+        if self.token is not None and params.get(PROGRESS_TOKEN) == self.token:
+            params = {**params, PROGRESS_TOKEN: progress_token_of(self.exchange.params)}
+        meta = meta_of(params)
+        if SUBSCRIPTION_META in meta:
+            params = {**params, META: {**meta, SUBSCRIPTION_META: self.exchange.id}}
+        return params
+
+
+class Routing:
+    """Routes by what a message names: the stream that it came on, a progress token, a subscription.
+
+    A message that names nothing can only belong to the one request in flight, where there is just one.
+    Where stateless clients share the connection that must be beyond doubt, since it might be another
+    client's: a server says nothing more of a request that it has answered (specification 2026-07-28),
+    but may of one that was taken back, until it has answered a later one. And who once speaks with
+    nothing in flight is believed no more.
+    """
+
+    def __init__(self) -> None:
+        self._routes: dict[Id, Route] = {}
+        self._by_token: dict[Id, Route] = {}
+        self._last = 0
+        self._doubt: float = 0
+
+    def open(self, number: int, exchange: Exchange) -> Json | None:
+        """Note a request that is about to be sent; give the params to send it with."""
+        params, token = exchange.params, progress_token_of(exchange.params)
+        if token is not None and (exchange.session.stateless or token in self._by_token):
+            # Another client may have chosen the same, before this one too: late messages would be its.
+            token = f"mcptap-{number}"
+            params = {**(params or {}), META: {**meta_of(params), PROGRESS_TOKEN: token}}
+        route = self._routes[number] = Route(number, exchange, token)
+        if token is not None:
+            self._by_token[token] = route
+        self._last = number
+        return params
+
+    def close(self, number: int, *, answered: bool) -> None:
+        """Forget a request that the server has answered, or that was taken back."""
+        route = self._routes.pop(number)
+        if route.token is not None:
+            del self._by_token[route.token]
+        if not answered:
+            self._doubt = max(self._doubt, self._last)
+        elif number > self._doubt:
+            self._doubt = 0
+
+    def find(self, method: str, params: Json | None, origin: Id | None) -> Route | None:
+        """The request that a message of the server belongs to, where that can be told.
+
+        Args:
+            method: The message's method.
+            params: Its params.
+            origin: Where it came from; see `mcptap.tap.link.Receiver.received`.
+        """
+        if origin is not None:
+            return self._routes.get(origin)
+        if method == _PROGRESS:
+            return self._named(self._by_token, (params or {}).get(PROGRESS_TOKEN))
+        subscription = meta_of(params).get(SUBSCRIPTION_META)
+        if subscription is not None:
+            number = int(subscription) if str(subscription).isdecimal() else subscription
+            return self._named(self._routes, number)
+        return None if method in _OUTSIDE_REQUESTS else self._only()
+
+    def _only(self) -> Route | None:
+        if not self._routes:
+            self._doubt = math.inf
+        if len(self._routes) != 1:
+            return None
+        (route,) = self._routes.values()
+        return None if route.exchange.session.stateless and self._doubt else route
+
+    @staticmethod
+    def _named(routes: Mapping[Id, Route], name: Any) -> Route | None:
+        return routes.get(name) if _is_id(name) else None
+
+
+def _is_id(value: Any) -> TypeGuard[Id]:
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
