@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import Any, Final, TypeVar, cast
+from functools import partial
+from typing import Any, Final, cast
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -16,11 +16,10 @@ from mcptap.protocol import client_of, era_of
 from mcptap.tap.channel import NoChannel, SdkChannel
 from mcptap.tap.headers import era_of_message
 from mcptap.tap.private import connection_of
+from mcptap.tap.stateless import StatelessSessions
 from mcptap.tap.verbatim import is_verbatim
 
 _STATE: Final = "mcptap"
-_MOST_STATELESS: Final = 1_000
-_MOST_KEYS: Final = 10_000
 
 
 class Downstream:
@@ -116,8 +115,9 @@ class Downstreams:
         self._backend = backend
         self._tasks = tasks
         self._stateless = Downstream(backend, tasks, "http", NoChannel(), connection=object())
-        self._stateless_by_key: OrderedDict[object, Session] = OrderedDict()
-        self._stateless_sessions: OrderedDict[Session, None] = OrderedDict()
+        self._stateless_sessions = StatelessSessions(
+            partial(self._stateless.new_session, "modern"), self._stateless.drop
+        )
 
     def attach(self, connection: Connection, transport: str, *, verbatim: bool = False) -> Downstream:
         """Make the downstream of a connection that lasts; `Downstream.close` ends it."""
@@ -145,34 +145,10 @@ class Downstreams:
         return downstream, downstream.session(context.method, params, notification=notification)
 
     def _stateless_session(self, context: ServerRequestContext[Any, Any], params: Json | None) -> Session:
-        """The session of a stateless request over HTTP, as well as can be told.
-
-        There is no session id in the modern era. ``server/discover`` begins a session; what comes on
-        the same socket belongs to it, and on a new socket to the last session of the same client.
-        """
-        request = context.request
-        address = request.client if request is not None else None
-        client = client_of(context.method, params)
-        identity = (address.host if address else None, str(client))
-        socket = (address.host, address.port) if address else None
-        known = self._stateless_by_key
-        found = known.get(socket) or known.get(identity)
-        fresh = found is None or found.client != client or context.method == "server/discover"
-        if found is None or fresh or found not in self._stateless_sessions:
-            found = self._stateless.new_session("modern", client)
-        for key in (socket, identity):
-            _remember(known, key, found, _MOST_KEYS)
-        if forgotten := _remember(self._stateless_sessions, found, None, _MOST_STATELESS):
-            self._stateless.drop(forgotten)
-        return found
-
-
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
-
-
-def _remember(known: OrderedDict[_Key, _Value], key: _Key, value: _Value, most: int) -> _Key | None:
-    """Note ``value`` as the latest; give out the key that had to go for it, if one had to."""
-    known[key] = value
-    known.move_to_end(key)
-    return known.popitem(last=False)[0] if len(known) > most else None
+        address = context.request.client if context.request is not None else None
+        return self._stateless_sessions.find(
+            (address.host, address.port) if address else None,
+            client_of(context.method, params),
+            context.request_id,
+            begins=context.method == "server/discover",
+        )

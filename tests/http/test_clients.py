@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastmcp import Client as FastMCPClient
 
 from tests.clients.raw import Client, HttpClient, handshake
 from tests.http.running import PATIENCE, WIRE, Process, mcptap, requests, server
@@ -187,5 +188,35 @@ def test_arguments_that_are_mirrored_into_headers(tmp_path: Path) -> None:
             assert {name: sent.get(name) for name in right} == right
             assert (sent["mcp-method"], sent["mcp-name"]) == ("tools/call", "headered")
             assert sent["mcp-protocol-version"] == "2026-07-28"
+
+    asyncio.run(work())
+
+
+def test_in_replay_clients_of_one_name_have_cursors_of_their_own(tmp_path: Path) -> None:
+    """Real clients, with a pool of sockets each; one of them asks many things at once."""
+
+    async def visit(url: str) -> list[int]:
+        async with FastMCPClient(url) as client:
+            return [(await client.call_tool("counter")).structured_content["count"] for _ in range(4)]
+
+    async def crowd(url: str) -> list[set[int]]:
+        async with FastMCPClient(url) as client:
+            bursts = []
+            for _ in range(2):
+                calls = await asyncio.gather(*(client.call_tool("counter") for _ in range(5)))
+                bursts.append({call.structured_content["count"] for call in calls})
+            return bursts
+
+    async def work() -> None:
+        cassette = tmp_path / "rec.jsonl"
+        async with mcptap("record", "-o", cassette, "--", *WIRE) as running:
+            async with FastMCPClient(running.url) as client:
+                for _ in range(10):
+                    await client.call_tool("counter")
+            assert await running.stop() == 0, running.text
+        async with mcptap("replay", cassette) as running:
+            assert await crowd(running.url) == [{1, 2, 3, 4, 5}, {6, 7, 8, 9, 10}]
+            assert await asyncio.gather(*(visit(running.url) for _ in range(20))) == [[1, 2, 3, 4]] * 20
+            assert await running.stop() == 0, running.text
 
     asyncio.run(work())
