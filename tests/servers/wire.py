@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import queue
 import sys
 import threading
 from pathlib import Path
@@ -53,15 +54,24 @@ class Server:
         more = "" if params is None else f',"params":{params}'
         self.write(f'{{"jsonrpc":"2.0","method":"{method}"{more}}}')
 
-    def ask(self, call: Call, method: str, params: str) -> dict[str, str] | None:
-        """Send a request to the client and wait for the message that answers it; None if cancelled."""
+    def ask(
+        self, call: Call, method: str, params: str, *, patience: float | None = None
+    ) -> dict[str, str] | None:
+        """Send a request to the client and wait for the message that answers it; None if cancelled.
+
+        After ``patience`` seconds, where they are limited, it is taken back.
+        """
         with self._writing:
             number = len(self._asked) + 1
             # Elicitations are numbered like the client's own requests, which a proxy must not mix up.
             identity = str(number) if method == "elicitation/create" else f'"asked-{number}"'
             self._asked[identity] = call
         self.write(f'{{"jsonrpc":"2.0","id":{identity},"method":"{method}","params":{params}}}')
-        return call.inbox.get()
+        try:
+            return call.inbox.get(timeout=patience)
+        except queue.Empty:
+            self.notify("notifications/cancelled", f'{{"requestId":{identity},"reason":"too late"}}')
+            return {"result": '"taken back"'}
 
     def answer(self, call: Call, outcome: str) -> None:
         """Answer with ``outcome``, which is a whole ``result`` or ``error`` member."""

@@ -103,12 +103,16 @@ def _asked(call: Call) -> tuple[str, str]:
 
 
 def _ask(server: Server, call: Call) -> str | None:
-    """Arguments: ``kind`` (elicitation, sampling, roots), ``message``, ``rounds`` (1)."""
+    """Arguments: ``kind`` (elicitation, sampling, roots), ``message``, ``rounds`` (1).
+
+    With ``patience_ms`` what is not answered so long is taken back.
+    """
     if call.modern:
         return _ask_modern(server, call)
+    patience = _number(call, "patience_ms", 0) / 1000 or None
     heard = []
     for _ in range(int(_number(call, "rounds", 1))):
-        answer = server.ask(call, *_asked(call))
+        answer = server.ask(call, *_asked(call), patience=patience)
         if answer is None:
             return None
         member = "error" if "error" in answer else "result"
