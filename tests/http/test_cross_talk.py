@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from tests.clients.raw import Client, HttpClient, handshake
 from tests.http.running import PATIENCE, WIRE, mcptap, server
 
 LOG = "notifications/message"
+SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+TEXT = "wire://text"
 
 
 def logs(client: Client) -> list[int]:
@@ -79,5 +82,38 @@ def test_calls_at_once_hear_their_own_where_the_transport_tells(era: Any, tmp_pa
             if line.get("method") == "tools/call"
         }
         assert heard == {n: [*range(1, n + 1)] for n in (3, 4, 5)}
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("upstream", ["stdio", "http"])
+def test_changes_go_to_the_subscriptions_that_asked_for_them(upstream: str, tmp_path: Path) -> None:
+    """All clients give their subscription the same id; a call beside it still has its log messages."""
+    lists, updated = "notifications/tools/list_changed", "notifications/resources/updated"
+    wanted: dict[str, Any] = {lists: {"toolsListChanged": True}, updated: {"resourceSubscriptions": [TEXT]}}
+
+    async def work() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            target = ["--", *WIRE]
+            if upstream == "http":
+                running = await stack.enter_async_context(server("wire_http", "0"))
+                target = ["--url", f"{running.url}/mcp"]
+            tap = await stack.enter_async_context(mcptap("record", "-o", tmp_path / "rec.jsonl", *target))
+            visitors = (HttpClient(tap.url, era="modern", timeout=PATIENCE) for _ in range(3))
+            *listeners, caller = [await stack.enter_async_context(visitor) for visitor in visitors]
+            listening = []
+            for client, asked in zip(listeners, wanted.values(), strict=True):
+                request = client.request("subscriptions/listen", {"notifications": asked}, id="same")
+                listening.append(asyncio.ensure_future(request))
+                await client.arrived("notifications/subscriptions/acknowledged")
+            await caller.call("log", {"n": 2})
+            await caller.call("change")
+            for client, method in zip(listeners, wanted, strict=True):
+                await client.arrived(method)
+                _, change = client.notifications
+                assert (change.method, change.params["_meta"][SUBSCRIPTION]) == (method, "same")
+            assert [message.method for message in caller.notifications] == [LOG, LOG]
+            for task in listening:
+                task.cancel()
 
     asyncio.run(work())

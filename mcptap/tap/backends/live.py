@@ -22,7 +22,7 @@ from mcptap.errors import McptapError, UpstreamError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
 from mcptap.model import Json, Target
 from mcptap.protocol import METHOD_NOT_FOUND, STREAM_CLOSED
-from mcptap.tap.backends.routing import Routing
+from mcptap.tap.backends.routing import LISTEN, Routing
 from mcptap.tap.headers import upstream_headers
 from mcptap.tap.link import Id, Opener
 from mcptap.tap.peer import CANCELLED, Inbound, Peer
@@ -207,7 +207,7 @@ class _Connection:
 
     def _is_slow(self, method: str) -> None:
         """Say once that the server lets a request wait, so that nobody suspects mcptap."""
-        if not self._slow and method != "subscriptions/listen":
+        if not self._slow and method != LISTEN:
             self._slow = True
             where = " ".join(self._backend.upstream.target.target)
             self._backend.report(f"still waiting for {where} to answer {method} ({_SLOW:g} s)")

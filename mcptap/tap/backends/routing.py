@@ -12,6 +12,7 @@ from mcptap.model import Json
 from mcptap.protocol import META, PROGRESS_TOKEN, SUBSCRIPTION_META, meta_of, progress_token_of
 from mcptap.tap.link import Id
 
+LISTEN: Final = "subscriptions/listen"
 _PROGRESS: Final = "notifications/progress"
 _OUTSIDE_REQUESTS: Final = frozenset(
     {
@@ -52,11 +53,11 @@ class Route:
 class Routing:
     """Routes by what a message names: the stream that it came on, a progress token, a subscription.
 
-    A message that names nothing can only belong to the one request in flight, where there is just one.
-    Where stateless clients share the connection that must be beyond doubt, since it might be another
-    client's: a server says nothing more of a request that it has answered (specification 2026-07-28),
-    but may of one that was taken back, until it has answered a later one. And who once speaks with
-    nothing in flight is believed no more.
+    A message that names nothing can only belong to the one request in flight, where there is just one;
+    all that a subscription causes names it. Where stateless clients share the connection that must be
+    beyond doubt, since it might be another client's: a server says nothing more of a request that it has
+    answered (specification 2026-07-28), but may of one that was taken back, until it has answered a
+    later one. And who once speaks with nothing in flight is believed no more.
     """
 
     def __init__(self) -> None:
@@ -83,6 +84,8 @@ class Routing:
         route = self._routes.pop(number)
         if route.token is not None:
             del self._by_token[route.token]
+        if route.exchange.method == LISTEN:
+            return
         if not answered:
             self._doubt = max(self._doubt, self._last)
         elif number > self._doubt:
@@ -107,12 +110,12 @@ class Routing:
         return None if method in _OUTSIDE_REQUESTS else self._only()
 
     def _only(self) -> Route | None:
-        if not self._routes:
+        possible = [route for route in self._routes.values() if route.exchange.method != LISTEN]
+        if not possible:
             self._doubt = math.inf
-        if len(self._routes) != 1:
+        if len(possible) != 1 or (self._doubt and possible[0].exchange.session.stateless):
             return None
-        (route,) = self._routes.values()
-        return None if route.exchange.session.stateless and self._doubt else route
+        return possible[0]
 
     @staticmethod
     def _named(routes: Mapping[Id, Route], name: Any) -> Route | None:

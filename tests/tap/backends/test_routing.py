@@ -16,10 +16,12 @@ PROGRESS = "notifications/progress"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 
 
-def exchange(*, stateless: bool = False, token: Any = None, identity: Any = "own") -> Exchange:
+def exchange(
+    *, stateless: bool = False, token: Any = None, identity: Any = "own", method: str = "tools/call"
+) -> Exchange:
     session = Session("modern" if stateless else "handshake", "http", None, NoChannel())
     params = None if token is None else {"_meta": {"progressToken": token}}
-    return Exchange(session, "tools/call", params, NoChannel(), id=identity)
+    return Exchange(session, method, params, NoChannel(), id=identity)
 
 
 def found(routing: Routing, method: str = LOG, params: Any = None, origin: Any = None) -> Any:
@@ -48,6 +50,15 @@ def test_of_several_in_flight_a_message_without_a_name_is_nobodys() -> None:
     assert found(routing, "notifications/tools/list_changed") is None
     routing.open(2, exchange())
     assert found(routing) is None
+
+
+def test_a_subscription_causes_nothing_that_does_not_name_it() -> None:
+    routing = Routing()
+    routing.open(1, exchange(stateless=True, method="subscriptions/listen"))
+    routing.open(2, exchange(stateless=True))
+    assert found(routing) == 2
+    routing.close(1, answered=False)
+    assert found(routing) == 2
 
 
 @pytest.mark.parametrize("name", [1.0, True, None, {}, [1], "2", "one"])
