@@ -34,9 +34,10 @@ class RpcError(Exception):
 
 
 class UnansweredError(RpcError):
-    """The upstream will never answer this request: it went away, or could not be reached.
+    """The other side will never answer this request: it went away, or could not be reached.
 
-    The client is told by the error; a recorder keeps the request as ``unanswered``.
+    Where that is the upstream, the client is told by the error, and a recorder keeps the request as
+    ``unanswered``.
     """
 
 
@@ -51,6 +52,7 @@ class Channel(Protocol):
 
         Raises:
             RpcError: The client answered with an error, or can't be asked.
+            UnansweredError: The client went away before it answered.
         """
 
 

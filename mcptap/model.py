@@ -56,7 +56,8 @@ class SessionStart:
 class Event:
     """Something that happened inside an interaction, ``at_ms`` after the request arrived.
 
-    A server-to-client request also has the client's ``result`` or ``error`` and the time it took.
+    A server-to-client request also has the client's ``result`` or ``error`` and the time it took: only
+    that time, where the client never answered.
     """
 
     at_ms: float
@@ -69,7 +70,12 @@ class Event:
 
     @property
     def asked(self) -> bool:
-        """Whether this was a server-to-client request (which has an answer) and no notification."""
+        """Whether this was a server-to-client request and no notification."""
+        return self.ms is not None or self.answered
+
+    @property
+    def answered(self) -> bool:
+        """Whether this was a server-to-client request that the client answered."""
         return self.result is not None or self.error is not None
 
 
@@ -98,7 +104,10 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A notification or a server request outside any request."""
+    """A notification or a server request outside any request; a server request as in an `Event`.
+
+    ``at`` is when it was over: sent, or answered.
+    """
 
     session: int
     at: float
@@ -108,6 +117,16 @@ class Message:
     result: Json | None = None
     error: Json | None = None
     ms: float | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether this was a server request and no notification."""
+        return self.ms is not None or self.answered
+
+    @property
+    def answered(self) -> bool:
+        """Whether this was a server request that the client answered."""
+        return self.result is not None or self.error is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from mcptap.cassette.index import Entry, MessageEntry, Place
+from mcptap.announcer import Announcer, Timelines
+from mcptap.cassette.index import Entry, MessageEntry
 from mcptap.matching.canonical import capabilities_of, key_of
 from mcptap.matching.miss import Miss, answer_differs, not_recorded
 from mcptap.matching.refusal import Refusal, refusal
@@ -38,8 +39,8 @@ class Recording(Protocol):
         """What clients said outside any request, by key."""
 
     @property
-    def following(self) -> Mapping[Place, Sequence[MessageEntry]]:
-        """What servers said outside any request, by the line that it follows."""
+    def timelines(self) -> Timelines:
+        """When servers spoke outside any request, for each session in which one did."""
 
     def read(self, entry: Entry, /) -> Interaction:
         """The whole interaction of a recorded request."""
@@ -124,12 +125,14 @@ class Player:
         """Begin a client session: it starts at the beginning, whatever the others do (rule 2)."""
         return Cursor(self._recording, self._spoken, self._variants, self._tally)
 
-    def answer_differs(self, interaction: Interaction, event: Event, live_answer: Json) -> Miss | None:
+    def answer_differs(
+        self, interaction: Interaction | None, event: Event | Message, live_answer: Json
+    ) -> Miss | None:
         """Hold a client's answer to a server request against the recorded one (rule 5); count a miss.
 
         Args:
-            interaction: The interaction that is being played.
-            event: Its server request.
+            interaction: The interaction that is being played; ``None`` outside any request.
+            event: The server request.
             live_answer: What the client answers now: ``{"result": …}`` or ``{"error": …}``.
 
         Returns:
@@ -139,20 +142,6 @@ class Player:
         if miss is not None:
             self._tally.missed += 1
         return miss
-
-    def message_answer_differs(self, message: Message, live_answer: Json) -> Miss | None:
-        """Hold a client's answer to a server request outside any request against the recorded one.
-
-        Args:
-            message: The recorded server request.
-            live_answer: What the client answers now: ``{"result": …}`` or ``{"error": …}``.
-
-        Returns:
-            ``None`` where it is the recorded answer.
-        """
-        event = Event(0.0, "server", message.method, message.params, message.result, message.error)
-        place = Interaction(0, message.session, message.at, message.method, message.params)
-        return self.answer_differs(place, event, live_answer)
 
     def unused(self) -> list[Entry]:
         """The recorded requests that no client made, in the order of recording.
@@ -184,7 +173,11 @@ class Player:
 
 
 class Cursor:
-    """How far one client session has come in a recording. Made by `Player.cursor`."""
+    """How far one client session has come in a recording. Made by `Player.cursor`.
+
+    Attributes:
+        announcer: Decides when the session hears what the server said outside any request.
+    """
 
     def __init__(
         self, recording: Recording, spoken: frozenset[Era], variants: _Variants, tally: _Tally
@@ -193,6 +186,7 @@ class Cursor:
         self._spoken = spoken
         self._variants = variants
         self._tally = tally
+        self.announcer = Announcer(recording.timelines)
         self._asked = Counter[_Group]()
         self._keys: set[bytes] = set()  # of what was asked
 
@@ -227,24 +221,18 @@ class Cursor:
             recorded=((entry.era, entry.method) for entry in self._recording.entries),
         )
 
-    def following(self, hit: Hit) -> list[Message]:
-        """What the server said outside any request after an answer, which is its place (rule 5)."""
-        entry = hit.entry
-        return [] if hit.repeat else self._messages_after((entry.file, entry.offsets[-1]))
-
-    def notified(self, era: Era, method: str, params: Json | None) -> list[Message]:
-        """What the server said after the client's notification; again if it comes more often."""
+    def notified(self, era: Era, method: str, params: Json | None) -> None:
+        """Take the client's notification: the server may have said something after it."""
         key = key_of(era, method, params)
-        said = self._recording.said.get(key)
-        if not said:
-            return []
+        said = self._recording.said.get(key, ())
         count = self._asked[key, None]
         self._asked[key, None] += 1
-        entry = said[min(count, len(said) - 1)]
-        return self._messages_after((entry.file, entry.offset))
+        if count < len(said):
+            self.announcer.heard(said[count])
 
-    def _messages_after(self, place: Place) -> list[Message]:
-        return [self._recording.read_message(each) for each in self._recording.following.get(place, ())]
+    def read_message(self, entry: MessageEntry) -> Message:
+        """The whole of what `announcer` says."""
+        return self._recording.read_message(entry)
 
     def _play(self, group: _Group, entries: Sequence[Entry]) -> Hit:
         """Give the next of the answers to the same request, or the last one again (rule 3)."""

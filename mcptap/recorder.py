@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol
 from weakref import WeakKeyDictionary
 
@@ -211,6 +211,7 @@ class OpenInteraction:
     method: str
     params: Json | None
     events: list[Event] = field(default_factory=list)
+    asking: list[Event] = field(default_factory=list)
     begun: bool = False
     trace_id: str | None = None
     span_id: str | None = None
@@ -219,33 +220,45 @@ class OpenInteraction:
         """Milliseconds since the request arrived."""
         return (self.recorder.now() - self.recorder.at(self.arrived)) * 1000
 
-    def event(
-        self,
-        source: Side,
-        method: str,
-        params: Json | None,
-        *,
-        at_ms: float | None = None,
-        result: Json | None = None,
-        error: Json | None = None,
-    ) -> None:
-        """Note what happened inside the request: a notification, or a server request with its answer.
+    def event(self, source: Side, method: str, params: Json | None) -> None:
+        """Note a notification inside the request.
 
         Args:
             source: Who sent it.
             method: Its method.
             params: Its params.
-            at_ms: When it happened, where that is not now: a server request is told with its answer.
-            result: The answer to a server request,
-            error: or the error that it was answered with.
 
         Raises:
             RecordingError: The line could not be written.
         """
-        now = self.elapsed_ms()
-        start = now if at_ms is None else at_ms
-        took = None if at_ms is None else now - at_ms
-        event = Event(start, source, method, params, result, error, took)
+        self._note(Event(self.elapsed_ms(), source, method, params))
+
+    def asked(self, method: str, params: Json | None) -> Event:
+        """Learn that the server asks the client inside the request.
+
+        It is noted with its answer (`answered`), or with the outcome of the request if that comes first.
+        """
+        asking = Event(self.elapsed_ms(), "server", method, params)
+        self.asking.append(asking)
+        return asking
+
+    def answered(self, asking: Event, *, result: Json | None = None, error: Json | None = None) -> None:
+        """Note a server request and the client's answer; neither where it never gave one.
+
+        Args:
+            asking: What `asked` has given.
+            result: The client's result,
+            error: or its error.
+
+        Raises:
+            RecordingError: The line could not be written.
+        """
+        if asking in self.asking:
+            self.asking.remove(asking)
+            took = self.elapsed_ms() - asking.at_ms
+            self._note(replace(asking, result=result, error=error, ms=took))
+
+    def _note(self, event: Event) -> None:
         if self.begun:
             self.recorder.write(lines.event_line(self.seq, event))
         else:
@@ -275,6 +288,8 @@ class OpenInteraction:
             if outcome is None:
                 raise RecordingError("the recording has ended")
             return
+        for asking in list(self.asking):
+            self.answered(asking)
         total = self.elapsed_ms()
         whole = Interaction(
             seq=self.seq,

@@ -13,7 +13,7 @@ PACKAGE = Path(mcptap.__file__).parent
 FLOORS = [
     {"errors", "model", "exchange", "protocol", "codec", "matching"},
     {"cassette"},
-    {"recorder", "player", "recording"},
+    {"recorder", "player", "announcer", "recording"},
     {"tap", "demo"},
     {"cli", "__main__"},
 ]

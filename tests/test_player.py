@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from mcptap.cassette.index import CassetteIndex, Entry, MessageEntry, Place
+from mcptap.cassette.index import CassetteIndex, Entry, MessageEntry
+from mcptap.cassette.timeline import TimelineBuilder
 from mcptap.matching.canonical import capabilities_of, key_of
 from mcptap.matching.miss import Miss, Reason
 from mcptap.matching.nearest import MOST_CANDIDATES
@@ -26,7 +27,7 @@ class InMemory:
         self.by_key: dict[bytes, list[Entry]] = defaultdict(list)
         self.by_method: dict[str, list[Entry]] = defaultdict(list)
         self.said: dict[bytes, list[MessageEntry]] = {}
-        self.following: dict[Place, list[MessageEntry]] = {}
+        self.timelines: dict[int, Any] = {}
         self.messages: dict[int, Message] = {}
         self.reads = 0
         for seq, ((era, method, params), outcome) in enumerate(recorded):
@@ -364,30 +365,22 @@ def test_the_summary_is_one_sentence(repeated: int) -> None:
     assert summary.sentence() == f"played 7, repeated {repeated}, missed 0, unused 2"
 
 
-def test_what_the_server_said_outside_any_request_follows_what_it_followed_in_the_recording() -> None:
-    recording = InMemory((add(1), answers(1)), (add(2), answers(2)))
-    changed = Message(1, 0.5, "server", "notifications/tools/list_changed")
-    recording.messages[7] = changed
-    recording.following[0, 0] = [MessageEntry(1, 0.5, 7)]
-    cursor = Player(recording).cursor()
-
-    first, second = (cursor.find(*add(number)) for number in (1, 2))
-    assert isinstance(first, Hit)
-    assert isinstance(second, Hit)
-    assert cursor.following(first) == [changed]
-    assert cursor.following(second) == []
-    again = cursor.find(*add(1))
-    assert isinstance(again, Hit)
-    assert cursor.following(again) == []
-
-
-def test_what_the_server_said_after_a_notification_follows_that_notification() -> None:
+def test_a_notification_of_the_client_lets_the_server_say_what_it_said_after_it_once() -> None:
     recording = InMemory((add(1), answers(1)))
-    said = Message(1, 0.5, "server", "notifications/message", {"level": "info", "data": "hello"})
-    recording.messages[9] = said
-    recording.said[key_of("handshake", "notifications/initialized", None)] = [MessageEntry(1, 0.4, 8)]
-    recording.following[0, 8] = [MessageEntry(1, 0.5, 9)]
+    initialized = key_of("handshake", "notifications/initialized", None)
+    heard = MessageEntry(1, 0.4, 8, source="client", key=initialized)
+    said = MessageEntry(1, 0.5, 9)
+    builder = TimelineBuilder[Entry, MessageEntry]()
+    builder.add_message(heard, Message(1, 0.4, "client", "notifications/initialized"))
+    builder.add_message(said, Message(1, 0.5, "server", "notifications/message"))
+    recording.said[initialized] = [heard]
+    recording.timelines[1] = timeline = builder.built()
+    assert timeline is not None
     cursor = Player(recording).cursor()
 
-    assert cursor.notified("handshake", "notifications/initialized", None) == [said]
-    assert cursor.notified("handshake", "notifications/unheard", None) == []
+    cursor.notified("handshake", "notifications/unheard", None)
+    assert cursor.announcer.next() is None
+    cursor.notified("handshake", "notifications/initialized", None)
+    assert cursor.announcer.next() is timeline.placed[0]
+    cursor.notified("handshake", "notifications/initialized", None)
+    assert cursor.announcer.next() is None

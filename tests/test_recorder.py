@@ -91,17 +91,29 @@ def test_seq_is_by_arrival_and_lines_are_by_completion(tape: Tape) -> None:
 def test_what_happens_inside_a_request_is_in_its_line_in_order(tape: Tape) -> None:
     recorder = Recorder(tape, clock=tape.clock)
     opened = recorder.begin(a_call(a_session()))
-    asked_at = opened.elapsed_ms()
+    asking = opened.asked("elicitation/create", None)
     tape.now += 0.010
     opened.event("server", "notifications/progress", {"progress": 1})
     tape.now += 0.010
-    opened.event("server", "elicitation/create", None, at_ms=asked_at, result={"action": "accept"})
+    opened.answered(asking, result={"action": "accept"})
     opened.finish(result={})
     events = tape.lines[-1]["events"]
     assert [(event["method"], event["at_ms"], event.get("ms")) for event in events] == [
         ("elicitation/create", 0.0, 20.0),
         ("notifications/progress", 10.0, None),
     ]
+
+
+def test_what_a_client_never_answered_stands_in_the_request_that_ended_meanwhile(tape: Tape) -> None:
+    recorder = Recorder(tape, clock=tape.clock)
+    opened = recorder.begin(a_call(a_session()))
+    asking = opened.asked("roots/list", None)
+    tape.now += 0.010
+    opened.finish(outcome="cancelled")
+    opened.answered(asking, result={"roots": []})
+    (event,) = tape.lines[-1]["events"]
+    assert event == {"at_ms": 0.0, "from": "server", "method": "roots/list", "ms": 10.0}
+    assert len(tape.lines) == 2
 
 
 def test_an_interaction_that_stays_open_gets_lines_of_its_own(tape: Tape) -> None:

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import TypeAlias
 
 from mcptap.cassette.reader import Cassette
+from mcptap.cassette.timeline import Timeline, TimelineBuilder
 from mcptap.model import Era, Gap, Interaction, Json, Message, SessionStart, Side
 from mcptap.protocol import era_of
 
@@ -19,9 +20,6 @@ KeyOf: TypeAlias = Callable[[Era, str, Json | None], bytes]
 
 VariantOf: TypeAlias = Callable[[Json | None], bytes]
 """Gives, in a few bytes, what a request's params say besides what is asked for."""
-
-Place: TypeAlias = tuple[int, int]
-"""Where a line stands: the number of its cassette, and its offset there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +72,7 @@ class CassetteIndex:
         eras: The eras that were recorded.
         messages: What was said outside any request, in the order of the files.
         said: What clients said so, by key.
-        following: What servers said so, by the place of the line that it follows in its session: the
-            last one of an interaction, or of something that the client said.
+        timelines: When servers said so, for each session in which one did.
     """
 
     cassettes: tuple[Cassette, ...]
@@ -86,7 +83,7 @@ class CassetteIndex:
     eras: frozenset[Era]
     messages: tuple[MessageEntry, ...]
     said: Mapping[bytes, Sequence[MessageEntry]]
-    following: Mapping[Place, Sequence[MessageEntry]]
+    timelines: Mapping[int, Timeline[Entry, MessageEntry]]
 
     @classmethod
     def of(
@@ -144,8 +141,7 @@ class _Builder:
         self._eras: dict[int, Era] = {}
         self._sessions: list[SessionStart] = []
         self._said = defaultdict[bytes, list[MessageEntry]](list)
-        self._following = defaultdict[Place, list[MessageEntry]](list)
-        self._places: dict[int, Place] = {}
+        self._timelines = defaultdict[int, TimelineBuilder[Entry, MessageEntry]](TimelineBuilder)
         self._highest_session = -1
 
     def add(self, cassette: Cassette) -> None:
@@ -164,21 +160,19 @@ class _Builder:
                     self._eras[session] = record.era
                     self._sessions.append(replace(record, session=session))
                 case Message():
-                    self._add_message(record, session, (file, offsets[0]))
+                    self._add_message(record, session, offsets[0], file)
                 case Interaction():
-                    self._entries.append(self._entry(record, session, offsets, file))
-                    self._places[session] = file, offsets[-1]
+                    entry = self._entry(record, session, offsets, file)
+                    self._entries.append(entry)
+                    self._timelines[session].add_request(entry, record)
 
-    def _add_message(self, message: Message, session: int, place: Place) -> None:
-        file, offset = place
+    def _add_message(self, message: Message, session: int, offset: int, file: int) -> None:
         key = self._key_of(self._eras.get(session, "handshake"), message.method, message.params)
         entry = MessageEntry(session, message.at, offset, file, message.source, key)
         self._messages.append(entry)
+        self._timelines[session].add_message(entry, message)
         if message.source == "client":
             self._said[key].append(entry)
-            self._places[session] = place
-        elif session in self._places:
-            self._following[self._places[session]].append(entry)
 
     def _entry(self, interaction: Interaction, session: int, offsets: tuple[int, ...], file: int) -> Entry:
         method = sys.intern(interaction.method)
@@ -198,6 +192,8 @@ class _Builder:
         for entry in entries:
             by_key[entry.key].append(entry)
             by_method[entry.method].append(entry)
+        built = ((session, builder.built()) for session, builder in self._timelines.items())
+        timelines = {session: timeline for session, timeline in built if timeline is not None}
         return CassetteIndex(
             cassettes=tuple(self._cassettes),
             entries=tuple(entries),
@@ -207,5 +203,5 @@ class _Builder:
             eras=frozenset(self._eras.values()) | {entry.era for entry in entries},
             messages=tuple(self._messages),
             said=dict(self._said),
-            following=dict(self._following),
+            timelines=timelines,
         )

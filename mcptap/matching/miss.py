@@ -10,7 +10,7 @@ from typing import Any, Final
 from mcptap.matching.canonical import canonical, essential, without_volatile
 from mcptap.matching.excerpt import printable, shortened
 from mcptap.matching.nearest import Difference, difference, nearest, render
-from mcptap.model import Era, Event, Interaction, Json
+from mcptap.model import Era, Event, Interaction, Json, Message
 from mcptap.protocol import MISS, target_of
 
 _PATHS_IN_SENTENCE: Final = 3
@@ -31,9 +31,12 @@ class Reason(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """The recorded request that is nearest to the live one, by its ``seq``, and what differs."""
+    """The recorded request that is nearest to the live one, by its ``seq``, and what differs.
 
-    seq: int
+    ``seq`` is ``None`` for what a server asked outside any request.
+    """
+
+    seq: int | None
     params: Json | None
     differences: tuple[Difference, ...]
 
@@ -62,7 +65,8 @@ class Miss:
         """The JSON-RPC error that the client gets, its data shortened to a readable size."""
         data: dict[str, Any] = {"request": _request(self.method, self.params), "reason": str(self.reason)}
         if self.nearest is not None:
-            data["nearest"] = {"seq": self.nearest.seq} | _params(self.nearest.params)
+            if self.nearest.seq is not None:
+                data["nearest"] = {"seq": self.nearest.seq} | _params(self.nearest.params)
             data["diff"] = [field.as_json() for field in self.nearest.differences]
         return {"code": MISS, "message": self.sentence, "data": data | {"advice": list(self.advice)}}
 
@@ -70,7 +74,9 @@ class Miss:
         """The explanation for a person, over several lines; safe for a terminal."""
         lines = [f"miss: {self.sentence}"]
         if self.nearest is not None:
-            lines.append(f"  nearest recorded request: interaction {self.nearest.seq}")
+            seq = self.nearest.seq
+            what = "what differs" if seq is None else f"nearest recorded request: interaction {seq}"
+            lines.append(f"  {what}")
             lines += [f"    {line}" for line in render(self.nearest.differences).splitlines()]
         lines.append("  what to do:")
         lines += [f"    {number}. {advice}" for number, advice in enumerate(self.advice, 1)]
@@ -110,33 +116,35 @@ def not_recorded(
     return Miss(method, params, Reason.OTHER_PARAMS, sentence, closest, advice)
 
 
-def answer_differs(interaction: Interaction, event: Event, live: Json) -> Miss | None:
+def answer_differs(interaction: Interaction | None, event: Event | Message, live: Json) -> Miss | None:
     """The miss of a client that answers a server request otherwise than it did in the recording.
 
     Args:
-        interaction: The recorded interaction that is being played.
-        event: Its server request, with the recorded answer.
+        interaction: The recorded interaction that is being played; ``None`` outside any.
+        event: Its server request, with the recorded answer; none where the client never gave one.
         live: The client's answer now: ``{"result": …}`` or ``{"error": …}``.
 
     Returns:
         ``None`` where the answer is the recorded one, volatile ``_meta`` aside.
     """
-    recorded = {"result": event.result} if event.result is not None else {"error": event.error}
+    recorded = {"result": event.result, "error": event.error}
     left, right = _answer(recorded), _answer(live)
     if canonical(left) == canonical(right):
         return None
     differences = difference(left, right)
     asked = _named(event.method)
+    where = "outside any request" if interaction is None else f"interaction {interaction.seq}"
     sentence = (
-        f"The client's answer to {asked} differs from the recorded one (interaction "
-        f"{interaction.seq}) in {_paths(differences)}, so what the server would do next is unknown."
+        f"The client's answer to {asked} differs from the recorded one ({where}) in {_paths(differences)}, "
+        "so what the server would do next is unknown."
     )
     advice = (
         f"Let the client answer {asked} as it did in the recording.",
         "Or record the session again with the client as it is now.",
     )
-    closest = Nearest(interaction.seq, interaction.params, differences)
-    return Miss(interaction.method, interaction.params, Reason.ANSWER_DIFFERS, sentence, closest, advice)
+    request = event if interaction is None else interaction
+    closest = Nearest(None if interaction is None else interaction.seq, request.params, differences)
+    return Miss(request.method, request.params, Reason.ANSWER_DIFFERS, sentence, closest, advice)
 
 
 def _where_to_look(era: Era, method: str, recorded: set[tuple[Era, str]]) -> list[str]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import anyio
 from mcp.shared.dispatcher import Outbound
 from mcp.shared.exceptions import MCPError
-from mcp_types import ErrorData
+from mcp_types import CONNECTION_CLOSED, ErrorData
 
-from mcptap.exchange import INTERNAL_ERROR, RpcError
+from mcptap.exchange import INTERNAL_ERROR, RpcError, UnansweredError
 from mcptap.model import Json
 from mcptap.protocol import STREAM_CLOSED
 from mcptap.tap.stand_ins import stand_in
+
+_LEFT: Final = ErrorData(code=CONNECTION_CLOSED, message="Connection closed")
+"""What the SDK's dispatcher says where the session ended before the client answered."""
 
 
 class WireError(MCPError):
@@ -79,7 +82,7 @@ class SdkChannel:
         try:
             return await self._outbound.send_raw_request(method, params)
         except MCPError as error:
-            raise RpcError(raw_error(error)) from None
+            raise _refused(error) from None
 
 
 class NoChannel:
@@ -92,6 +95,12 @@ class NoChannel:
         """Refuse: nobody is there to answer."""
         del params
         raise RpcError.of(INTERNAL_ERROR, f"No client to send {method} to")
+
+
+def _refused(error: MCPError) -> RpcError:
+    """Why a client didn't give a result: by its own error, or because it went away."""
+    left = error.unanswered if isinstance(error, WireError) else error.error == _LEFT
+    return (UnansweredError if left else RpcError)(raw_error(error))
 
 
 def as_result(result: Any) -> dict[str, Any]:

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from functools import partial
+from typing import Protocol, TypeVar
 
 import anyio
 from mcp.shared.exceptions import MCPError
 
 from mcptap.errors import RecordingError
-from mcptap.exchange import INTERNAL_ERROR, Channel, Exchange, RpcError, Session
+from mcptap.exchange import INTERNAL_ERROR, Channel, Exchange, RpcError, Session, UnansweredError
 from mcptap.model import Json
 from mcptap.recorder import OPEN_AFTER, OpenInteraction, Recorder
 from mcptap.tap.channel import WireError, raw_error
@@ -97,14 +98,8 @@ class _RecordedChannel:
         await self._channel.notify(method, params)
 
     async def ask(self, method: str, params: Json | None) -> Json:
-        at_ms = self._opened.elapsed_ms()
-        try:
-            result = await self._channel.ask(method, params)
-        except RpcError as error:
-            self._opened.event("server", method, params, at_ms=at_ms, error=error.error)
-            raise
-        self._opened.event("server", method, params, at_ms=at_ms, result=result)
-        return result
+        asking = self._opened.asked(method, params)
+        return await _ask(self._channel, method, params, partial(self._opened.answered, asking))
 
 
 class _RecordedSession:
@@ -121,16 +116,33 @@ class _RecordedSession:
 
     async def ask(self, method: str, params: Json | None) -> Json:
         start = time.perf_counter()
-        result, error = None, None
-        try:
-            result = await self._channel.ask(method, params)
-        except RpcError as refused:
-            error = refused.error
-            raise
-        finally:
+
+        def note(*, result: Json | None = None, error: Json | None = None) -> None:
             ms = (time.perf_counter() - start) * 1000
             self._recorder.message(self._session, "server", method, params, result=result, error=error, ms=ms)
-        return result
+
+        return await _ask(self._channel, method, params, note)
+
+
+class _Note(Protocol):
+    """Records a server request with the client's answer; with neither where there was none."""
+
+    def __call__(self, *, result: Json | None = None, error: Json | None = None) -> None: ...
+
+
+async def _ask(channel: Channel, method: str, params: Json | None, note: _Note) -> Json:
+    """Ask the client, and record what it answers before the server learns of that."""
+    try:
+        result = await channel.ask(method, params)
+    except (UnansweredError, anyio.get_cancelled_exc_class()):
+        with contextlib.suppress(RecordingError):  # it has been reported
+            note()
+        raise
+    except RpcError as error:
+        note(error=error.error)
+        raise
+    note(result=result)
+    return result
 
 
 def _upstream_ms(exchange: Exchange) -> float | None:

@@ -7,8 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
 
-from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
+from mcptap.announcer import Remark
+from mcptap.cassette.index import Entry
+from mcptap.exchange import Channel, Exchange, RpcError, Session, UnansweredError
 from mcptap.matching.live import live_event
 from mcptap.matching.miss import Miss
 from mcptap.matching.refusal import Refusal
@@ -18,6 +22,9 @@ from mcptap.protocol import STREAM_CLOSED
 from mcptap.tap.peer import CONNECTION_CLOSED
 
 _LONGEST_PAUSE: Final = 1.0
+_ROUNDED_MS: Final = 0.002
+"""By how much two recorded times are off at most, together (milliseconds)."""
+_GIVEN_UP: Final = ("cancelled", "disconnected")
 
 
 class CassetteBackend:
@@ -36,46 +43,44 @@ class CassetteBackend:
     async def session(self, session: Session) -> AsyncIterator[_CassetteSession]:
         """Open a session, which starts at the beginning; see `Backend.session`."""
         async with anyio.create_task_group() as tasks:
-            opened = _CassetteSession(self, session, self.player.cursor())
-            tasks.start_soon(opened.speak)
+            opened = _CassetteSession(self, session, self.player.cursor(), tasks)
+            tasks.start_soon(opened.announce)
             yield opened
             tasks.cancel_scope.cancel()
 
 
 class _CassetteSession:
-    def __init__(self, backend: CassetteBackend, session: Session, cursor: Cursor) -> None:
+    def __init__(self, backend: CassetteBackend, session: Session, cursor: Cursor, tasks: TaskGroup) -> None:
         self._backend = backend
         self._session = session
         self._cursor = cursor
-        self._say, self._said = anyio.create_memory_object_stream[Message](float("inf"))
+        self._announcer = cursor.announcer
+        self._tasks = tasks
+        self._moved = anyio.Event()
+        self._said = anyio.Event()
 
-    async def speak(self) -> None:
-        """Say what the server said outside any request: after what it followed, and in order."""
-        async for message in self._said:
-            if message.result is None and message.error is None:
-                await self._session.channel.notify(message.method, message.params)
-                continue
-            try:
-                answer: Json = {"result": await self._session.channel.ask(message.method, message.params)}
-            except RpcError as error:
-                answer = {"error": error.error}
-            miss = self._backend.player.message_answer_differs(message, answer)
-            if miss is not None:
-                self._backend.report(miss.text())
-
-    def _say_all(self, messages: list[Message]) -> None:
-        for message in messages:
-            self._say.send_nowait(message)
+    async def announce(self) -> None:
+        """Say what the server said outside any request, when it is due."""
+        while True:
+            moved = self._moved
+            while (remark := self._announcer.next()) is not None:
+                message = self._cursor.read_message(remark.entry)
+                if not message.asked:
+                    await self._session.channel.notify(message.method, message.params)
+                    self._done(remark)
+                    continue
+                self._tasks.start_soon(self._ask_outside, remark, message)
+                await anyio.lowlevel.checkpoint()  # it is sent before anything else is said
+                if not message.answered:
+                    self._done(remark)
+            await moved.wait()
 
     async def request(self, exchange: Exchange) -> Json:
         found = self._cursor.find(exchange.session.era, exchange.method, exchange.params)
         match found:
             case Hit():
                 exchange.notes["repeat" if found.repeat else "hit"] = found.interaction.seq
-                try:
-                    return await self._play(exchange, found.interaction)
-                finally:
-                    self._say_all(self._cursor.following(found))
+                return await self._answer(exchange, found.entry, found.interaction)
             case Pong():
                 return found.result
             case Refusal():
@@ -85,46 +90,123 @@ class _CassetteSession:
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Take a notification: in the recording, the server may have said something after it."""
-        self._say_all(self._cursor.notified(self._session.era, method, params))
+        self._cursor.notified(self._session.era, method, params)
+        self._move()
 
-    async def _play(self, exchange: Exchange, interaction: Interaction) -> Json:
-        """Play what happened in an interaction, and give its outcome."""
-        for position, event in enumerate(interaction.events):
-            if event.source != "server":
-                continue
-            live = live_event(event, interaction, exchange.params, exchange.id)
-            if live is None:
-                continue
-            if live.asked:
-                await self._ask(exchange, interaction, live)
-            else:
-                await exchange.notify(live.method, live.params)
-            if live.method == STREAM_CLOSED and exchange.session.transport == "http":
-                await anyio.sleep(_pause_after(position, interaction))
-        if interaction.result is not None:
-            return interaction.result
-        if interaction.error is not None:
-            raise RpcError(interaction.error)
-        if interaction.outcome == "unanswered":
-            message = f"The recorded server never answered this request (interaction {interaction.seq})"
-            raise UnansweredError.of(CONNECTION_CLOSED, message)
-        await anyio.sleep_forever()  # the client gave it up, and will again
-        raise AssertionError
-
-    async def _ask(self, exchange: Exchange, interaction: Interaction, event: Event) -> None:
-        """Ask the client as the server did, and hold its answer against the recorded one."""
+    async def _answer(self, exchange: Exchange, entry: Entry, interaction: Interaction) -> Json:
+        """Play what happened in an interaction, and give its outcome when that is due."""
+        self._announcer.arrived(entry)
+        self._move()
         try:
-            answer: Json = {"result": await exchange.ask(event.method, event.params)}
+            await self._play(exchange, interaction)
+            if interaction.outcome in _GIVEN_UP:
+                await anyio.sleep_forever()  # the client gave it up, and will again
+            while self._announcer.holds(entry):
+                said = self._said
+                self._move()
+                await said.wait()
+            if (miss := self._announcer.miss(entry)) is not None:
+                exchange.notes["miss"] = miss.reason  # it has been reported
+                raise RpcError(miss.error())
+            return _outcome(interaction)
+        finally:
+            self._announcer.ended(entry)
+            self._move()
+
+    async def _play(self, exchange: Exchange, interaction: Interaction) -> None:
+        """Play what happened in an interaction: what came after a client's answer waits for that."""
+        if not interaction.events:
+            return
+        misses: list[Miss] = []
+        asked: list[tuple[float, anyio.Event]] = []
+        async with anyio.create_task_group() as asks:
+            for position, event in enumerate(interaction.events):
+                live = live_event(event, interaction, exchange.params, exchange.id)
+                if event.source != "server" or live is None:
+                    continue
+                for until, over in asked:
+                    if until <= event.at_ms + _ROUNDED_MS:
+                        await over.wait()
+                if misses:
+                    break
+                if live.asked:
+                    asked.append((event.at_ms + (event.ms or 0.0), anyio.Event()))
+                    asks.start_soon(self._ask, exchange, interaction, live, misses, asked[-1][1])
+                    await anyio.lowlevel.checkpoint()  # it is sent before anything else is said
+                    continue
+                await exchange.notify(live.method, live.params)
+                if live.method == STREAM_CLOSED and exchange.session.transport == "http":
+                    await anyio.sleep(_pause_after(position, interaction))
+        if misses:
+            raise self._missed(exchange, misses[0])
+
+    async def _ask(
+        self,
+        exchange: Exchange,
+        interaction: Interaction,
+        event: Event,
+        misses: list[Miss],
+        over: anyio.Event,
+    ) -> None:
+        """Ask the client inside a request, as the server did, which may have taken the question back."""
+        taken_back = not event.answered and interaction.outcome not in _GIVEN_UP
+        patience = min((event.ms or 0.0) / 1000, _LONGEST_PAUSE) if taken_back else None
+        with anyio.move_on_after(patience):
+            miss = await self._ask_client(exchange, interaction, event)
+            if miss is not None:
+                misses.append(miss)
+        over.set()
+
+    async def _ask_outside(self, remark: Remark, message: Message) -> None:
+        """Ask the client outside any request, as the server did."""
+        miss = await self._ask_client(self._session.channel, None, message)
+        if miss is not None:
+            self._backend.report(miss.text())
+        if message.answered:
+            self._done(remark, miss)
+
+    async def _ask_client(
+        self, channel: Channel | Exchange, interaction: Interaction | None, event: Event | Message
+    ) -> Miss | None:
+        """Ask the client, and hold its answer against the recorded one."""
+        try:
+            answer: Json = {"result": await channel.ask(event.method, event.params)}
+        except UnansweredError:
+            return None
         except RpcError as error:
             answer = {"error": error.error}
-        miss = self._backend.player.answer_differs(interaction, event, answer)
-        if miss is not None:
-            raise self._missed(exchange, miss)
+        return self._backend.player.answer_differs(interaction, event, answer)
 
     def _missed(self, exchange: Exchange, miss: Miss) -> RpcError:
         exchange.notes["miss"] = miss.reason
         self._backend.report(miss.text())
         return RpcError(miss.error())
+
+    def _done(self, remark: Remark, miss: Miss | None = None) -> None:
+        self._announcer.done(remark, miss)
+        self._said.set()
+        self._said = anyio.Event()
+        self._move()
+
+    def _move(self) -> None:
+        """Have the announcements go on."""
+        self._moved.set()
+        self._moved = anyio.Event()
+
+
+def _outcome(interaction: Interaction) -> Json:
+    """The recorded result.
+
+    Raises:
+        RpcError: The recorded error.
+        UnansweredError: There was none.
+    """
+    if interaction.result is not None:
+        return interaction.result
+    if interaction.error is not None:
+        raise RpcError(interaction.error)
+    message = f"The recorded server never answered this request (interaction {interaction.seq})"
+    raise UnansweredError.of(CONNECTION_CLOSED, message)
 
 
 def _pause_after(position: int, interaction: Interaction) -> float:
