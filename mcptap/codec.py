@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, Final, Self
 
 import orjson
@@ -24,6 +25,8 @@ _DELICATE_NUMBER: Final = re.compile(
 
 _MAY_NOT_FIT: Final = 19
 _CONTAINERS: Final = (b"{", b"[")
+_DEEPEST: Final = 100_000
+"""Levels of nesting after which a value must be thought to hold itself; neither parser goes near that."""
 
 
 class ExactFloat(float):
@@ -107,12 +110,44 @@ def _fragment(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
+class _Written(str):
+    """Text of the JSON text itself: a bracket, a comma, the name of a member."""
+
+    __slots__ = ()
+
+
 def _spell(value: Any) -> str:
-    """Write ``value`` without orjson, for the texts that it refuses."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{_spell_key(key)}:{_spell(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(_spell, value)) + "]"
+    """Write ``value`` without orjson, for what it refuses; not recursively, so that depth costs no stack."""
+    written: list[str] = []
+    pending: list[Any] = [value]
+    depth = 0
+    while pending:
+        item = pending.pop()
+        if isinstance(item, _Written):
+            written.append(item)
+            depth -= item in {"}", "]"}
+        elif isinstance(item, (dict, list, tuple)):
+            depth += 1
+            if depth > _DEEPEST:
+                raise TypeError("nested too deeply")
+            is_object = isinstance(item, dict)
+            names = [f"{_spell_key(key)}:" for key in item] if is_object else [""] * len(item)
+            inner: list[Any] = []
+            for position, (name, element) in enumerate(zip(names, _elements(item), strict=True)):
+                inner += [_Written(f"{',' if position else ''}{name}"), element]
+            written.append("{" if is_object else "[")
+            pending.append(_Written("}" if is_object else "]"))
+            pending += reversed(inner)
+        else:
+            written.append(_spell_scalar(item))
+    return "".join(written)
+
+
+def _elements(container: Any) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container
+
+
+def _spell_scalar(value: Any) -> str:
     if isinstance(value, (ExactFloat, ExactInt)):
         return value.text
     if isinstance(value, int) and not isinstance(value, bool):
@@ -139,8 +174,4 @@ def dumps(value: Any) -> bytes:
     try:
         return orjson.dumps(value, default=_fragment, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
     except TypeError:
-        pass
-    try:
         return _spell(value).encode()
-    except RecursionError:
-        raise TypeError("nested too deeply") from None
