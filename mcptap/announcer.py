@@ -15,9 +15,11 @@ Whatever waits here waits for something earlier in one recorded session, so noth
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from operator import attrgetter
 from typing import TypeAlias
 
 from mcptap.cassette.index import Entry, MessageEntry
@@ -28,46 +30,55 @@ Remark: TypeAlias = Placed[MessageEntry]
 Timelines: TypeAlias = Mapping[int, Timeline[Entry, MessageEntry]]
 
 
-@dataclass(slots=True)
 class _Session:
     """How far the replay of one recorded session has come."""
 
-    timeline: Timeline[Entry, MessageEntry]
-    unsaid: list[Remark]
-    reached: set[int] = field(default_factory=lambda: {0})
-    in_flight: Counter[Entry] = field(default_factory=Counter)
-    open: list[Remark] = field(default_factory=list)
-    misses: list[tuple[Remark, Miss]] = field(default_factory=list)
+    def __init__(self, timeline: Timeline[Entry, MessageEntry]) -> None:
+        self.timeline = timeline
+        self.in_flight = Counter[Entry]()
+        self.open: list[Remark] = []
+        self.misses: list[tuple[Remark, Miss]] = []
+        self._due: list[tuple[int, Remark]] = []  # a heap, by when they were said
+        self._following = defaultdict[int, list[Remark]](list)  # those not yet due
+        for remark in timeline.placed:
+            self._following[remark.follows].append(remark)
+        self.reach(0)
 
-    def coming(self, remark: Remark) -> bool:
-        """Whether it will be due by itself: it follows the outcome of a request in flight."""
-        return any(
-            span.ends and span.ended == remark.follows
-            for span in (self.timeline.spans[entry] for entry in self.in_flight)
-        )
+    def reach(self, moment: int) -> None:
+        """Learn that a moment of the recording has come again."""
+        for remark in self._following.pop(moment, ()):
+            heappush(self._due, (remark.told, remark))
 
     def next(self) -> Remark | None:
-        for position, remark in enumerate(self.unsaid):
-            if remark.follows in self.reached:
-                if any(each.done < remark.told for each in self.open):
-                    return None
-                self.open.append(remark)
-                return self.unsaid.pop(position)
-            if self.coming(remark):
-                return None
-        return None
+        """What is to be said now, if there is anything."""
+        if not self._due:
+            return None
+        told, remark = self._due[0]
+        coming = (self._following[moment][0].told for moment in self._coming())
+        if any(each < told for each in coming) or any(each.done < told for each in self.open):
+            return None
+        heappop(self._due)
+        self.open.append(remark)
+        return remark
 
     def holds(self, span: Span) -> bool:
-        held = any(remark.done < span.ended for remark in self.open)
-        for remark in self.unsaid:
-            if remark.told > span.ended:
-                break
-            if remark.told > span.arrived:
-                if not self.coming(remark):
-                    self.reached.add(remark.follows)
-                held = True
-            held = held or remark.follows in self.reached
-        return held
+        """Whether an outcome has to wait; what was said while its request was in flight is due now."""
+        placed = self.timeline.placed
+        first, last = (bisect(placed, moment, key=attrgetter("told")) for moment in span[:2])
+        inside = {remark.follows for remark in placed[first:last]} & self._following.keys()
+        coming = self._coming()
+        for moment in inside - coming:
+            self.reach(moment)
+        return bool(
+            inside & coming
+            or (self._due and self._due[0][0] < span.ended)
+            or any(remark.done < span.ended for remark in self.open)
+        )
+
+    def _coming(self) -> set[int]:
+        """The ends of requests in flight, which come by themselves, where something is to be said then."""
+        spans = (self.timeline.spans[entry] for entry in self.in_flight)
+        return {span.ended for span in spans if span.ends and span.ended in self._following}
 
 
 class Announcer:
@@ -85,7 +96,7 @@ class Announcer:
         """Learn that a request came which is answered from ``entry``."""
         if (session := self._session(entry.session)) is not None:
             session.in_flight[entry] += 1
-            session.reached.add(session.timeline.spans[entry].arrived)
+            session.reach(session.timeline.spans[entry].arrived)
 
     def holds(self, entry: Entry) -> bool:
         """Whether the outcome of a request has to wait for what is to be said before it."""
@@ -107,12 +118,12 @@ class Announcer:
         """Learn that a request has its outcome, or was given up."""
         if (session := self._session(entry.session)) is not None:
             session.in_flight -= Counter({entry: 1})
-            session.reached.add(session.timeline.spans[entry].ended)
+            session.reach(session.timeline.spans[entry].ended)
 
     def heard(self, entry: MessageEntry) -> None:
         """Learn that the client said outside any request what it said in ``entry``."""
         if (session := self._session(entry.session)) is not None:
-            session.reached.add(session.timeline.heard[entry])
+            session.reach(session.timeline.heard[entry])
 
     def next(self) -> Remark | None:
         """What is to be said now; tell `done` when it is over. ``None`` if there is nothing."""
@@ -134,5 +145,5 @@ class Announcer:
     def _session(self, number: int) -> _Session | None:
         session = self._sessions.get(number)
         if session is None and (timeline := self._timelines.get(number)) is not None:
-            session = self._sessions[number] = _Session(timeline, list(timeline.placed))
+            session = self._sessions[number] = _Session(timeline)
         return session
