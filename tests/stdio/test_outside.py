@@ -8,8 +8,9 @@ from typing import Any
 
 from mcptap.cassette.reader import open_cassette
 from mcptap.model import Message as Outside
-from tests.clients.raw import Client, Message, handshake
-from tests.stdio.support import complaints, interactions, recording, replaying, run
+from tests.clients.raw import Client, HttpClient, Message, handshake
+from tests.http.running import mcptap
+from tests.stdio.support import PATIENCE, complaints, interactions, recording, replaying, run
 
 
 def accept(request: Message) -> dict[str, Any]:
@@ -45,6 +46,14 @@ def test_a_request_waits_for_the_answers_that_came_before_its_own(tmp_path: Path
         outside = [each for each in open_cassette(cassette).records() if isinstance(each, Outside)]
         assert [each.method for each in outside if each.source == "server"] == ["elicitation/create"] * 2
         assert transcripts[1] == transcripts[0]
+
+        async with (
+            mcptap("replay", cassette) as running,
+            HttpClient(running.url, timeout=PATIENCE, on_request=accept) as over_http,
+        ):
+            assert [answer.outcome for answer in await ask_meanwhile(over_http)] == transcripts[0]
+            assert len(over_http.requests) == 2
+            assert await running.stop() == 0, running.text
 
         async with replaying(cassette, on_request=decline) as other:
             for answer in await ask_meanwhile(other):
