@@ -60,6 +60,8 @@ async def test_record_replay_and_inspect_work_as_the_readme_has_them(tmp_path: P
     for line in BLOCKS["inspect"].splitlines():
         shown = await anyio.run_process(shlex.split(line), cwd=tmp_path, env=ENVIRONMENT)
         assert b"get_current_time" in shown.stdout
+    checked = await anyio.run_process(shlex.split(BLOCKS["doctor"]), cwd=tmp_path, env=ENVIRONMENT)
+    assert b"no problems" in checked.stdout
 
 
 @pytest.mark.parametrize("block", ["python", "middleware"])

@@ -45,6 +45,9 @@ class Framing(Protocol):
     def frames(self, file: BinaryIO, offset: int = 0) -> Iterator[Frame]:
         """The frames of ``file`` from ``offset`` on; nothing can follow one that is not whole."""
 
+    def after(self, file: BinaryIO, frame: Frame) -> int:
+        """Where (bytes) to go on behind a ``frame`` whose text can't be read."""
+
 
 def framing_of(path: Path) -> Framing:
     """The framing that the name of a cassette asks for."""
@@ -69,6 +72,11 @@ class PlainFraming:
                 return  # another process may be appending: what it adds is not the next line
             offset = end
 
+    def after(self, file: BinaryIO, frame: Frame) -> int:
+        """See `Framing.after`: the next line."""
+        del file
+        return frame.end
+
 
 class CompressedFraming:
     """One zstd frame a line, with a checksum: the lines of `PlainFraming`, compressed one by one."""
@@ -91,6 +99,20 @@ class CompressedFraming:
             frame, ahead = self._next(file, offset, ahead, size)
             yield frame
             offset = frame.end
+
+    def after(self, file: BinaryIO, frame: Frame) -> int:
+        """See `Framing.after`: the next magic number, for a damaged frame may swallow others."""
+        if frame.text:
+            return frame.end
+        place = frame.offset + 1
+        before = b""
+        file.seek(place)
+        while chunk := file.read(_CHUNK_BYTES):
+            if (found := (before + chunk).find(_MAGIC)) >= 0:
+                return place - len(before) + found
+            place += len(chunk)
+            before = (before + chunk)[1 - len(_MAGIC) :]
+        return frame.end
 
     def _next(self, file: BinaryIO, offset: int, ahead: bytes, size: int) -> tuple[Frame, bytes]:
         """The frame at ``offset``, and what was read ahead of it; ``ahead`` starts at ``offset``."""

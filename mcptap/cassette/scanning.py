@@ -19,7 +19,7 @@ from mcptap.cassette.parsing import parse_header
 from mcptap.errors import CassetteError
 from mcptap.model import CassetteHeader
 
-DAMAGED_HINT: Final = "restore it from git or use --mode rewrite to start over"
+DAMAGED_HINT: Final = "mcptap doctor --salvage saves what can be read of it"
 NOT_A_CASSETTE_HINT: Final = "name a file that mcptap recorded, or restore it from git"
 
 
@@ -55,7 +55,7 @@ def scan(path: Path, file: BinaryIO, framing: Framing) -> Iterator[Line | Torn]:
         if not frame.whole:
             yield from _unfinished(number, frame)
             return
-        if 0 <= frame.text.find(b"\n") < len(frame.text) - 1:
+        if several_lines(frame.text):
             raise CassetteError(
                 f"{path} is not compressed line by line", "decompress it with zstd -d and use that file"
             )
@@ -78,6 +78,11 @@ def _unfinished(number: int, frame: Frame) -> Iterator[Line | Torn]:
         yield Line(number, frame.offset, whole_until, content, terminated=False)
     if whole_until < frame.end:
         yield Torn(whole_until, frame.end - whole_until)
+
+
+def several_lines(text: bytes) -> bool:
+    """Whether what should be one line is more: a file that was compressed as a whole."""
+    return 0 <= text.find(b"\n") < len(text) - 1
 
 
 def parse(text: bytes) -> dict[str, Any] | None:

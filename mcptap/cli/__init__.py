@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "replay": "Serve a recording in place of the server.",
     "proxy": "Stand in for a server, over any transport.",
     "inspect": "Show what a cassette holds.",
+    "doctor": "Check a cassette, and save what can be saved.",
 }
 
 

@@ -137,7 +137,7 @@ def test_damage_in_the_middle_names_the_line_and_changes_nothing(garbage: bytes,
         with pytest.raises(CassetteError, match=r"rec\.jsonl is damaged in line 4") as caught:
             use()
         assert "\n" not in str(caught.value)
-        assert "--mode rewrite" in caught.value.hint
+        assert "doctor --salvage" in caught.value.hint
     assert path.read_bytes() == data
     assert not torn_name(path).exists()
 
