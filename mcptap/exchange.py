@@ -62,7 +62,7 @@ class Session:
 
     Attributes:
         era: The protocol era that the client speaks in it.
-        transport: What the client sees: ``stdio``, ``http``, ``sse`` or ``memory``.
+        transport: What the client sees: ``stdio``, ``http``, ``sse``, ``ws`` or ``memory``.
         client: The client's ``clientInfo``, as it sent it.
         channel: The way to the client outside any request.
         connection: What the client is connected by; sessions that share it (a probe and the session

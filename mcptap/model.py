@@ -20,7 +20,7 @@ Side: TypeAlias = Literal["client", "server"]
 class Target:
     """The real server of a recording: its name, how it was reached and what was started or called.
 
-    ``transport`` is ``stdio``, ``http``, ``sse`` or ``memory``; ``target`` is the argv or the URL.
+    ``transport`` is ``stdio``, ``http``, ``sse``, ``ws`` or ``memory``; ``target`` is the argv or the URL.
     """
 
     name: str

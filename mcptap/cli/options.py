@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import click
 
+_PATHS: Final = {"sse": "/sse", "ws": "/ws"}
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -16,13 +17,13 @@ class Front:
     """The side that the client sees.
 
     Attributes:
-        transport: ``stdio``, ``http`` or ``sse``.
+        transport: ``stdio``, ``http``, ``sse`` or ``ws``.
         host: The address to listen on.
         port: The port; 0 takes a free one.
-        path: Where the endpoint is; by default ``/mcp``, and ``/sse`` for legacy SSE.
+        path: Where the endpoint is; by default ``/mcp``, ``/sse`` for legacy SSE and ``/ws`` for WebSocket.
     """
 
-    transport: Literal["stdio", "http", "sse"]
+    transport: Literal["stdio", "http", "sse", "ws"]
     host: str
     port: int
     path: str
@@ -32,17 +33,17 @@ def front_options(function: _Function) -> _Function:
     """Add ``--transport``, ``--host``, ``--port``, ``--path`` and ``--debug``."""
     for option in (
         click.option("--debug", is_flag=True, help="Show tracebacks and the libraries' logs."),
-        click.option("--path", help="HTTP path of the endpoint.  [default: /mcp, or /sse]"),
+        click.option("--path", help="HTTP path of the endpoint.  [default: /mcp, /sse or /ws]"),
         click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True),
         click.option(
-            "--host", default="127.0.0.1", show_default=True, help="Address to listen on (http and sse)."
+            "--host", default="127.0.0.1", show_default=True, help="Address to listen on (all but stdio)."
         ),
         click.option(
             "--transport",
-            type=click.Choice(["stdio", "http", "sse"]),
+            type=click.Choice(["stdio", "http", "sse", "ws"]),
             default="stdio",
             show_default=True,
-            help="What the client speaks: stdio, Streamable HTTP, or legacy HTTP+SSE.",
+            help="What the client speaks: stdio, Streamable HTTP, legacy HTTP+SSE, or WebSocket.",
         ),
     ):
         function = option(function)
@@ -57,7 +58,7 @@ def target_options(function: _Function) -> _Function:
         click.option(
             "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Send it with --url."
         ),
-        click.option("--url", help="The server's URL, if it is an HTTP server."),
+        click.option("--url", help="The server's URL, if it serves HTTP or WebSocket."),
     ):
         function = option(function)
     return function
@@ -65,7 +66,7 @@ def target_options(function: _Function) -> _Function:
 
 def make_front(transport: Any, host: str, port: int, path: str | None) -> Front:
     """Put the front's options together."""
-    path = path or ("/sse" if transport == "sse" else "/mcp")
+    path = path or _PATHS.get(transport, "/mcp")
     return Front(transport, host, port, path if path.startswith("/") else f"/{path}")
 
 
@@ -79,8 +80,8 @@ def make_target(url: str | None, server: tuple[str, ...]) -> str | list[str]:
         raise click.UsageError("both --url and a command were given: name one server")
     if not url and not server:
         raise click.UsageError("no server: put its command after --, or give its URL with --url")
-    if url and not url.startswith(("http://", "https://")):
-        raise click.UsageError(f"--url {url!r} is no URL: write it as http://HOST:PORT/PATH")
+    if url and not url.startswith(("http://", "https://", "ws://", "wss://")):
+        raise click.UsageError(f"--url {url!r} is no URL: write it as http://HOST:PORT/PATH, or ws://…")
     return url or list(server)
 
 

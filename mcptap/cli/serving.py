@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -86,7 +86,8 @@ async def _serve(tap: Tap, front: Front) -> None:
             if front.transport == "stdio" or taken is None:
                 await tap.run_stdio_async()
             else:
-                tap.report(f"serving {tap.name} at {address_of(taken, front.path)}")
+                scheme: Literal["http", "ws"] = "ws" if front.transport == "ws" else "http"
+                tap.report(f"serving {tap.name} at {address_of(taken, front.path, scheme)}")
                 await serve_http(tap, taken, transport=front.transport, path=front.path, stop=stop)
             tasks.cancel_scope.cancel()
 

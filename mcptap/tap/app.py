@@ -36,6 +36,7 @@ from mcptap.tap.channel import NoChannel
 from mcptap.tap.downstream import Downstream, Downstreams
 from mcptap.tap.front import serve
 from mcptap.tap.hop import Hop, SchemaBook
+from mcptap.tap.link import Opener
 from mcptap.tap.link.stdio import open_stdio
 from mcptap.tap.link.streams import open_streams
 from mcptap.tap.middleware import TapMiddleware
@@ -107,7 +108,7 @@ class Tap(FastMCP[Any]):
         """Serve one client on stdin and stdout until it closes stdin."""
         del show_banner, log_level, stateless
         async with lifespan_of(self):
-            await self._serve(open_stdio, "stdio")
+            await self.serve_client(open_stdio, "stdio")
 
     async def run_http_async(self, show_banner: bool = False, **options: Any) -> None:  # type: ignore[override]
         """Serve clients over HTTP as FastMCP does, with Host and Origin checked unless told otherwise."""
@@ -134,7 +135,7 @@ class Tap(FastMCP[Any]):
                 await self._backend.prepare(downstream)
             except McptapError as error:
                 self.fail(error, stop=False)
-                self._tasks.start_soon(self._stop_soon)
+                self._tasks.start_soon(self._lose_soon, downstream)
 
     async def stopped(self) -> None:
         """Wait until the tap can't go on."""
@@ -145,10 +146,16 @@ class Tap(FastMCP[Any]):
         if transport == "stdio":
             self.end_recording()
 
-    async def _stop_soon(self) -> None:
-        """Stop, after the client had time to ask and be told why."""
+    async def _lose_soon(self, downstream: Downstream) -> None:
+        """Give a client up, after it had time to ask and be told why."""
         await anyio.sleep(_LAST_WORDS)
-        self.stopping.set()
+        downstream.lost.set()
+
+    def lose(self, connection: object, reason: str) -> None:
+        """Report that the server of a client is gone, who then has no use for its connection any more."""
+        self.fail(UpstreamError(reason, "run it by itself to see why"), stop=False)
+        if isinstance(connection, Downstream):
+            connection.lost.set()
 
     def fail(self, error: McptapError, *, stop: bool) -> None:
         """Report that something went wrong.
@@ -186,9 +193,15 @@ class Tap(FastMCP[Any]):
         transport = transport_of(self)
         async with lifespan_of(self):
             opener = partial(open_streams, read, write, verbatim=transport == "sse")
-            await self._serve(opener, transport)
+            await self.serve_client(opener, transport)
 
-    async def _serve(self, opener: Any, transport: str) -> None:
+    async def serve_client(self, opener: Opener, transport: str) -> None:
+        """Serve one client on a link, inside the lifespan.
+
+        Args:
+            opener: Opens the link.
+            transport: What the client sees.
+        """
         await serve(self, self._downstreams, opener, transport, self)
 
     @contextlib.asynccontextmanager
@@ -296,9 +309,7 @@ def create_tap(
     def live(tap: Tap) -> LiveBackend:
         return LiveBackend(
             upstream,
-            on_lost=lambda connection, reason: tap.fail(
-                UpstreamError(reason, "run it by itself to see why"), stop=_on_stdio(connection)
-            ),
+            on_lost=tap.lose,
             on_trouble=partial(tap.fail, stop=False),
             on_stray=tap.note_stray,
             report=tap.report,
@@ -314,11 +325,6 @@ def create_tap(
         middleware=middleware,
         report=report,
     )
-
-
-def _on_stdio(connection: object) -> bool:
-    """Whether a client on stdio has lost its server: then it has no use for the tap any more."""
-    return isinstance(connection, Downstream) and connection.transport == "stdio"
 
 
 def _cassettes(target: object) -> Sequence[Cassette] | None:

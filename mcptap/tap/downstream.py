@@ -31,6 +31,9 @@ class Downstream:
         transport: What the client sees.
         channel: The way to the client outside any request.
         connection: What its sessions share; the downstream itself by default.
+
+    Attributes:
+        lost: Set when what its sessions were opened at is gone, so that none of them can go on.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Downstream:
         self._sessions: dict[Era, Session] = {}
         self._backend_sessions: dict[Session, tuple[BackendSession, anyio.Event]] = {}
         self._opening = anyio.Lock()
+        self.lost = anyio.Event()
 
     def session(self, method: str, params: Json | None, *, notification: bool) -> Session:
         """The session that a message belongs to.

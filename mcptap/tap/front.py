@@ -1,4 +1,4 @@
-"""The front for clients on a stream of frames: stdio, in-memory, legacy SSE.
+"""The front for clients on a stream of frames: stdio, in-memory, legacy SSE, WebSocket.
 
 The SDK's loop for streams fixes the era on the first frame and refuses the other one from then on,
 but a client that probes with ``server/discover`` and falls back to ``initialize`` does both on one
@@ -7,7 +7,7 @@ pipe. Here each request says its own era. HTTP has no such problem and stays Fas
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, cast
 
 import anyio
@@ -50,7 +50,7 @@ class Events(Protocol):
 
 
 async def serve(app: App, downstreams: Downstreams, opener: Opener, transport: str, owner: Events) -> None:
-    """Serve one client on a link until it closes its side, or the owner says stop.
+    """Serve one client on a link until it closes its side, its server is gone, or the owner says stop.
 
     What the client has sent before that still has `_LEAVING` seconds to reach the server and be answered,
     or longer where the client reads for longer.
@@ -67,7 +67,8 @@ async def serve(app: App, downstreams: Downstreams, opener: Opener, transport: s
         async with opener(front.peer) as link:
             front.peer.link = link
             tasks.start_soon(front.prepare)
-            tasks.start_soon(front.until_stopped)
+            tasks.start_soon(front.until, owner.stopped)
+            tasks.start_soon(front.until, front.downstream.lost.wait)
             await front.ended.wait()
             with anyio.move_on_after(max(_LEAVING, front.patience)):
                 await front.prepared.wait()
@@ -94,7 +95,7 @@ class _Front:
         self._notifying = 0
         self._outbound = _Outbound(self.peer)
         self._handshake = self._runner(Connection.for_loop(self._outbound))
-        self._downstream = downstreams.attach(self._handshake.connection, transport)
+        self.downstream = downstreams.attach(self._handshake.connection, transport)
         self._modern: ServerRunner[Any] | None = None
 
     async def on_request(self, inbound: Inbound) -> Json:
@@ -134,11 +135,12 @@ class _Front:
         return self.peer.reads_for if self.peer.ended is not None else 0.0
 
     async def prepare(self) -> None:
-        await self._owner.prepare(self._downstream)
+        await self._owner.prepare(self.downstream)
         self.prepared.set()
 
-    async def until_stopped(self) -> None:
-        await self._owner.stopped()
+    async def until(self, over: Callable[[], Awaitable[None]]) -> None:
+        """Serve no longer than until something is over."""
+        await over()
         self.ended.set()
 
     async def idle(self) -> None:
@@ -149,7 +151,7 @@ class _Front:
             await anyio.lowlevel.checkpoint()
 
     async def close(self) -> None:
-        await self._downstream.close()
+        await self.downstream.close()
 
     def _runner(self, connection: Connection) -> ServerRunner[Any]:
         return ServerRunner(self._server, connection, lifespan_state=None)
@@ -165,7 +167,7 @@ class _Front:
                 meta.get(_CLIENT_CAPABILITIES_META),
                 outbound=self._outbound,
             )
-            self._downstreams.share(connection, self._downstream)
+            self._downstreams.share(connection, self.downstream)
             self._modern = self._runner(connection)
         return self._modern
 

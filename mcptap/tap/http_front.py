@@ -1,4 +1,4 @@
-"""The front for HTTP clients: FastMCP's own app, on a socket that is ours before anything starts."""
+"""The front for HTTP and WebSocket clients: an app, on a socket that is ours before anything starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import uvicorn
 
 from mcptap.errors import UsageError
 from mcptap.tap.app import Tap
+from mcptap.tap.link.websocket import MAX_SIZE, PING_INTERVAL, PING_TIMEOUT
 from mcptap.tap.private import lifespan_of
+from mcptap.tap.websocket_front import websocket_app
 
 _DRAIN: Final = 0.3
 
@@ -43,32 +45,37 @@ def listen_on(host: str, port: int) -> socket.socket:
     return taken
 
 
-def address_of(taken: socket.socket, path: str) -> str:
+def address_of(taken: socket.socket, path: str, scheme: Literal["http", "ws"] = "http") -> str:
     """The URL of a front that listens on a socket."""
     host, port = taken.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
 async def serve_http(
-    tap: Tap, taken: socket.socket, *, transport: Literal["http", "sse"], path: str, stop: anyio.Event
+    tap: Tap, taken: socket.socket, *, transport: Literal["http", "sse", "ws"], path: str, stop: anyio.Event
 ) -> None:
     """Serve clients until told to stop, or until the tap can't go on.
 
     Args:
         tap: What answers them.
         taken: A listening socket; it is closed at the end.
-        transport: Streamable HTTP or legacy SSE.
+        transport: Streamable HTTP, legacy SSE or WebSocket.
         path: Where the endpoint is.
         stop: Set from outside.
     """
-    app = tap.http_app(transport=transport, path=path, host_origin_protection=True)
     config = uvicorn.Config(
-        app,
+        websocket_app(tap, path)
+        if transport == "ws"
+        else tap.http_app(transport=transport, path=path, host_origin_protection=True),
         lifespan="on",
         log_level="critical",
         access_log=False,
         timeout_graceful_shutdown=_DRAIN,  # type: ignore[arg-type]  # for wait_for
-        ws="none",
+        ws="websockets-sansio" if transport == "ws" else "none",
+        ws_max_size=MAX_SIZE,
+        ws_ping_interval=PING_INTERVAL,
+        ws_ping_timeout=PING_TIMEOUT,
+        ws_per_message_deflate=False,
     )
     server = _Server(config)
 

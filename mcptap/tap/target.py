@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path, PurePath
@@ -38,6 +39,7 @@ used), a path to a server script, one entry of ``mcpServers``, a FastMCP client 
 
 _RUNNERS: Final = frozenset({"python", "python3", "node", "npx", "uvx", "uv", "bunx", "bun", "deno", "env"})
 _SHELLS: Final = frozenset({"sh", "bash", "zsh", "dash"})
+_WEBSOCKET: Final = ("ws://", "wss://")
 _ENTRY_KEYS: Final = frozenset(
     {"command", "args", "env", "cwd", "url", "headers", "type", "transport", "description", "disabled"}
 )
@@ -51,13 +53,13 @@ def upstream_of(
     Args:
         target: What the user named.
         name: What to call it; by default its own name.
-        headers: Sent with every HTTP request.
+        headers: Sent with every HTTP request, and with the opening handshake of a WebSocket.
 
     Raises:
         UsageError: It is nothing that can be connected to.
     """
-    if isinstance(target, str) and target.startswith(("http://", "https://")):
-        return _http(target, infer_transport_type_from_url(target), headers, name)
+    if isinstance(target, str) and target.startswith(("http://", "https://", *_WEBSOCKET)):
+        return _url(target, None, headers, name)
     if isinstance(target, Path) or (isinstance(target, str) and Path(target).suffix in {".py", ".js"}):
         return _script(Path(target), name)
     if isinstance(target, str):
@@ -122,8 +124,8 @@ def _entry(entry: Mapping[str, Any], name: str | None, headers: Mapping[str, str
     if "command" in entry:
         argv = [str(entry["command"]), *map(str, entry.get("args") or [])]
         return _process(argv, name, env=entry.get("env"), cwd=entry.get("cwd"))
-    kind = str(entry.get("transport") or entry.get("type") or infer_transport_type_from_url(entry["url"]))
-    return _http(entry["url"], kind, {**(entry.get("headers") or {}), **(headers or {})}, name)
+    kind = entry.get("transport") or entry.get("type")
+    return _url(entry["url"], kind, {**(entry.get("headers") or {}), **(headers or {})}, name)
 
 
 def _known_transport(
@@ -148,6 +150,44 @@ def _known_transport(
     return _transport(transport, "memory", name or repr(transport))
 
 
+def _url(url: str, kind: object, headers: Mapping[str, str] | None, name: str | None) -> Upstream:
+    """A URL, whose scheme or own form tells the transport where ``kind`` doesn't."""
+    if url.startswith(_WEBSOCKET):
+        return _websocket(url, headers, name)
+    return _http(url, str(kind or infer_transport_type_from_url(url)), headers, name)
+
+
+def _websocket(url: str, headers: Mapping[str, str] | None, name: str | None) -> Upstream:
+    from mcptap.tap.link.websocket_client import websocket_opener  # noqa: PLC0415 - only for a WebSocket
+
+    host, shown = _for_people(url)
+
+    @contextlib.asynccontextmanager
+    async def connect() -> AsyncIterator[Opener]:
+        tls = ssl.create_default_context() if url.startswith("wss") else None
+        yield websocket_opener(url, shown, headers, tls)
+
+    # No need to check early what the connection itself will tell, which is made as early.
+    return Upstream(Target(name or host, "ws", (shown,)), connect, checkpoint)
+
+
+def _for_people(url: str) -> tuple[str, str]:
+    """The name of a URL's host, and the URL without a password and a token in its query: what is recorded.
+
+    Raises:
+        UsageError: It has no host, or a port that is none.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if not parts.hostname:
+        raise UsageError(f"{url!r} is no URL", "write it as http://HOST:PORT/PATH")
+    netloc = parts.netloc.rpartition("@")[2]
+    return netloc.replace(":", "-"), urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+
+
 def _http(
     url: str,
     kind: str,
@@ -155,12 +195,7 @@ def _http(
     name: str | None,
     make_client: Callable[[], httpx2.AsyncClient] | None = None,
 ) -> Upstream:
-    parts = urlsplit(url)
-    if not parts.hostname:
-        raise UsageError(f"{url!r} is no URL", "write it as http://HOST:PORT/PATH")
-    # Neither a password nor a token in a query belongs into a recording.
-    netloc = parts.netloc.rpartition("@")[2]
-    shown = urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+    host, shown = _for_people(url)
     make_opener = sse_opener if kind == "sse" else http_opener
 
     @contextlib.asynccontextmanager
@@ -168,7 +203,7 @@ def _http(
         async with make_client() if make_client else http_client(url, headers, None) as client:
             yield make_opener(client, url)
 
-    target = Target(name or netloc.replace(":", "-"), "sse" if kind == "sse" else "http", (shown,))
+    target = Target(name or host, "sse" if kind == "sse" else "http", (shown,))
 
     async def check() -> None:
         await check_reachable(url)

@@ -117,7 +117,7 @@ async def mcptap(*arguments: str | Path, transport: str = "http") -> AsyncIterat
     """Run mcptap with a front on a free port until it serves; options stand before the server's command."""
     verb, *rest = map(str, arguments)
     async with started([*MCPTAP, verb, "--transport", transport, "--port", "0", *rest]) as running:
-        running.url = (await running.says(r"serving .* at (http\S+)"))[1]
+        running.url = (await running.says(r"serving .* at ((?:http|ws)\S+)"))[1]
         yield running
 
 

@@ -56,17 +56,17 @@ async def check_reachable(url: str) -> None:
             await stream.aclose()
     except OSError as error:
         raise UpstreamError(
-            f"{url} can't be reached: {_reason(error)}", "is the server running, and the URL right?"
+            f"{url} can't be reached: {reason_of(error)}", "is the server running, and the URL right?"
         ) from None
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """The innermost reason that the system gives; what is around it says less."""
     reason = str(error)
     inner: BaseException | None = error
     while inner is not None:
-        if isinstance(inner, socket.gaierror):
-            reason = inner.strerror or reason
+        if isinstance(inner, (socket.gaierror, ssl.SSLError)):  # their numbers are not the system's
+            reason = getattr(inner, "verify_message", None) or inner.strerror or reason
         elif isinstance(inner, OSError) and inner.errno:
             reason = os.strerror(inner.errno)
         cause = inner.__cause__ or inner.__context__
@@ -101,6 +101,6 @@ def explain_failure(url: str, error: httpx2.HTTPError) -> str:
         case httpx2.ConnectTimeout():
             return f"{url} can't be reached: no connection within {_TIMEOUT.connect:g} s"
         case httpx2.ConnectError():
-            return f"{url} can't be reached: {_reason(error) or 'no connection'}"
+            return f"{url} can't be reached: {reason_of(error) or 'no connection'}"
         case _:
             return f"the connection to {url} broke: {str(error) or type(error).__name__}"
