@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
-from pathlib import Path
+from functools import partial
 from typing import Any, Literal, NoReturn
 
 import psutil
-import pytest
 from fastmcp import Client
 from fastmcp.client.elicitation import ElicitResult
 
 from tests.http.running import PATIENCE, Process, started
+from tests.servers.cache import CACHE, cannot_run, install_once
 
 SERVERS = ("everything", "filesystem", "memory", "sequential-thinking")
 VERSION = "2026.8.31"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mcptap-tests/npm"
+FOLDER = CACHE / "npm"
 PATHS = {"sse": "/sse", "streamableHttp": "/mcp"}
 
 
@@ -34,14 +32,8 @@ def npm_server(name: str, *arguments: str) -> list[str]:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         _cannot_run("there is no node or npm on PATH")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    done = CACHE / f"servers-{VERSION}"
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # parallel workers install them once
-        if not done.exists():
-            _install(npm)
-            done.touch()
-    return [node, str(CACHE / "node_modules" / _package(name) / "dist/index.js"), *arguments]
+    install_once(FOLDER, VERSION, partial(_install, npm))
+    return [node, str(FOLDER / "node_modules" / _package(name) / "dist/index.js"), *arguments]
 
 
 def command(transport: Literal["stdio", "sse", "streamableHttp"]) -> list[str]:
@@ -138,17 +130,14 @@ def _package(name: str) -> str:
 
 def _install(npm: str) -> None:
     packages = [f"{_package(name)}@{VERSION}" for name in SERVERS]
-    argv = [npm, "install", "--prefix", str(CACHE), "--no-audit", "--no-fund", *packages]
+    argv = [npm, "install", "--prefix", str(FOLDER), "--no-audit", "--no-fund", *packages]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode != 0:
         _cannot_run(f"npm could not install {' '.join(packages)}: {done.stderr.strip()[-300:]}")
 
 
 def _cannot_run(why: str) -> NoReturn:
-    reason = f"the npm servers can't run here: {why}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    cannot_run(f"the npm servers can't run here: {why}")
 
 
 async def visit(target: Any, **options: Any) -> Visit:
