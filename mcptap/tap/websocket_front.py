@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mcptap.tap.app import Tap
 
-_FLUSH: Final = 0.2
+_CLOSING: Final = 0.2
 _INTERNAL_ERROR: Final = 1011
 
 
@@ -104,19 +104,16 @@ async def _open(socket: WebSocket, receiver: Receiver) -> AsyncIterator[Link]:
         with contextlib.suppress(OSError, RuntimeError):  # the client has gone
             await socket.send_text(text)
 
-    async with anyio.create_task_group() as tasks:
-        link = WebSocketLink(send_text)
-        tasks.start_soon(link.write_all)
-        tasks.start_soon(_read_all, socket, receiver, link)
-        try:
+    link = WebSocketLink(send_text)
+    try:
+        async with link.writing(), anyio.create_task_group() as tasks:
+            tasks.start_soon(_read_all, socket, receiver, link)
             yield link
-            with anyio.move_on_after(_FLUSH):
-                await link.flush()
-        finally:
             tasks.cancel_scope.cancel()
-    if socket.client_state is WebSocketState.CONNECTED:
-        with contextlib.suppress(OSError, RuntimeError):
-            await socket.close(_INTERNAL_ERROR, "the server is gone")
+    finally:
+        with anyio.move_on_after(_CLOSING, shield=True), contextlib.suppress(OSError, RuntimeError):
+            if socket.client_state is WebSocketState.CONNECTED:
+                await socket.close(_INTERNAL_ERROR, "the server is gone")
 
 
 async def _read_all(socket: WebSocket, receiver: Receiver, link: WebSocketLink) -> None:

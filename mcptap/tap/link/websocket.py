@@ -7,8 +7,11 @@ text frame: the `websockets` client towards a server, the ASGI server towards a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
+
+import anyio
 
 from mcptap import codec
 from mcptap.exchange import RpcError
@@ -26,6 +29,7 @@ PING_TIMEOUT: Final = 120.0
 
 _PARSE_ERROR: Final = -32700
 _ENOUGH_WAITING: Final = 1 << 18
+_FLUSH: Final = 0.2
 
 
 def parse(data: str | bytes) -> Frame:
@@ -78,8 +82,28 @@ class WebSocketLink:
         """Wait while much is queued; see `Link.drain`."""
         await self._writable.wait()
 
-    async def write_all(self) -> None:
-        """Send what is queued, in order, for ever."""
+    @contextlib.asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Send what is queued, in order, as long as the context is open, and then what is left of it.
+
+        Whoever leaves a context is often cancelled, and the last answer must be sent for all that.
+        """
+        scope = anyio.CancelScope(shield=True)
+
+        async def write() -> None:
+            with scope:
+                await self._write_all()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(write)
+            try:
+                yield
+            finally:
+                with anyio.move_on_after(_FLUSH, shield=True):
+                    await self._outgoing.join()
+                scope.cancel()
+
+    async def _write_all(self) -> None:
         while True:
             text = await self._outgoing.get()
             await self._send_text(text)
@@ -87,7 +111,3 @@ class WebSocketLink:
             self._waiting -= len(text)
             if self._waiting <= _ENOUGH_WAITING:
                 self._writable.set()
-
-    async def flush(self) -> None:
-        """Wait until all that was queued is sent."""
-        await self._outgoing.join()

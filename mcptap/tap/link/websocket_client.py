@@ -27,8 +27,7 @@ from mcptap.tap.link.websocket import (
     parse,
 )
 
-# Together well under the 2 s in which every command of mcptap ends.
-_FLUSH: Final = 0.2
+# Well under the 2 s in which every command of mcptap ends.
 _CLOSING: Final = 0.5
 _OPENING: Final = 30.0
 _NO_ENDPOINT: Final = frozenset({400, 404, 405, 426})
@@ -61,17 +60,12 @@ def websocket_opener(
             with contextlib.suppress(ConnectionClosed):
                 await connection.send(text)
 
+        link = WebSocketLink(send_text)
         try:
-            async with anyio.create_task_group() as tasks:
-                link = WebSocketLink(send_text)
-                tasks.start_soon(link.write_all)
+            async with link.writing(), anyio.create_task_group() as tasks:
                 tasks.start_soon(_read_all, connection, receiver, shown)
-                try:
-                    yield link
-                    with anyio.move_on_after(_FLUSH):
-                        await link.flush()
-                finally:
-                    tasks.cancel_scope.cancel()
+                yield link
+                tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 await connection.close()
