@@ -11,7 +11,7 @@ import mcptap
 
 PACKAGE = Path(mcptap.__file__).parent
 FLOORS = [
-    {"errors", "model", "exchange", "protocol", "codec", "matching"},
+    {"errors", "model", "exchange", "protocol", "codec", "matching", "redaction"},
     {"cassette"},
     {"recorder", "player", "announcer", "recording"},
     {"tap", "demo"},

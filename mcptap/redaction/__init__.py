@@ -1,0 +1,1 @@
+"""Keeping secrets out of cassettes: rules that find them, and placeholders in their place."""
