@@ -30,13 +30,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class CassetteHeader:
-    """The first line of a cassette. ``recorded_at`` is RFC 3339 in UTC with milliseconds."""
+    """The first line of a cassette. ``recorded_at`` is RFC 3339 in UTC with milliseconds.
+
+    ``redaction`` names the rules that were applied (see `mcptap.redaction.rules.parse_rules`), and
+    ``salt`` is what their placeholders are keyed by.
+    """
 
     id: str
     recorded_at: str
     by: str
     upstream: Target | None = None
     redaction: tuple[str, ...] = ()
+    salt: str | None = None
     version: int = 1
 
 

@@ -17,6 +17,8 @@ from mcptap.matching.miss import Miss, answer_differs, not_recorded
 from mcptap.matching.refusal import Refusal, refusal
 from mcptap.model import Era, Event, Interaction, Json, Message
 from mcptap.protocol import REPEATING
+from mcptap.redaction.live import LiveForms
+from mcptap.redaction.redactor import Redactor
 
 
 class Recording(Protocol):
@@ -113,35 +115,21 @@ class Player:
 
     Args:
         recording: The cassette.
+        redactors: How what live clients send was redacted when it was recorded: one for each cassette,
+            ``None`` for one without redaction.
     """
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, redactors: Sequence[Redactor | None] = ()) -> None:
         self._recording = recording
+        self._redactors = redactors
         self._spoken = _spoken(recording)
         self._variants = _Variants(recording)
         self._tally = _Tally()
 
     def cursor(self) -> Cursor:
         """Begin a client session: it starts at the beginning, whatever the others do (rule 2)."""
-        return Cursor(self._recording, self._spoken, self._variants, self._tally)
-
-    def answer_differs(
-        self, interaction: Interaction | None, event: Event | Message, live_answer: Json
-    ) -> Miss | None:
-        """Hold a client's answer to a server request against the recorded one (rule 5); count a miss.
-
-        Args:
-            interaction: The interaction that is being played; ``None`` outside any request.
-            event: The server request.
-            live_answer: What the client answers now: ``{"result": …}`` or ``{"error": …}``.
-
-        Returns:
-            ``None`` where it is the recorded answer.
-        """
-        miss = answer_differs(interaction, event, live_answer)
-        if miss is not None:
-            self._tally.missed += 1
-        return miss
+        forms = LiveForms(self._redactors)
+        return Cursor(self._recording, self._spoken, self._variants, self._tally, forms)
 
     def unused(self) -> list[Entry]:
         """The recorded requests that no client made, in the order of recording.
@@ -180,13 +168,19 @@ class Cursor:
     """
 
     def __init__(
-        self, recording: Recording, spoken: frozenset[Era], variants: _Variants, tally: _Tally
+        self,
+        recording: Recording,
+        spoken: frozenset[Era],
+        variants: _Variants,
+        tally: _Tally,
+        forms: LiveForms,
     ) -> None:
         self._recording = recording
         self._spoken = spoken
         self._variants = variants
         self._tally = tally
         self.announcer = Announcer(recording.timelines)
+        self._forms = forms
         self._asked = Counter[_Group]()
         self._keys: set[bytes] = set()  # of what was asked
 
@@ -201,10 +195,13 @@ class Cursor:
         Raises:
             CassetteError: The recording can't be read any more.
         """
-        key = key_of(era, method, params)
-        if key not in self._recording.by_key and method == "initialize":
-            key = self._negotiated(era) or key
-        if key in self._recording.by_key:
+        forms = self._forms.of(params)
+        # From here on nobody sees a secret: what is missed is explained by its redacted form.
+        params = forms[0]
+        key = self._recorded_key(era, method, forms)
+        if key is None and method == "initialize":
+            key = self._negotiated(era)
+        if key is not None:
             return self._play(*self._variants.like(key, params))
         if (refused := refusal(self._spoken, era, method, params)) is not None:
             return refused
@@ -223,8 +220,11 @@ class Cursor:
 
     def notified(self, era: Era, method: str, params: Json | None) -> None:
         """Take the client's notification: the server may have said something after it."""
-        key = key_of(era, method, params)
-        said = self._recording.said.get(key, ())
+        keys = (key_of(era, method, form) for form in self._forms.of(params))
+        key = next((key for key in keys if self._recording.said.get(key)), None)
+        if key is None:
+            return
+        said = self._recording.said[key]
         count = self._asked[key, None]
         self._asked[key, None] += 1
         if count < len(said):
@@ -233,6 +233,33 @@ class Cursor:
     def read_message(self, entry: MessageEntry) -> Message:
         """The whole of what `announcer` says."""
         return self._recording.read_message(entry)
+
+    def answer_differs(
+        self, interaction: Interaction | None, event: Event | Message, live_answer: Json
+    ) -> Miss | None:
+        """Hold a client's answer to a server request against the recorded one (rule 5); count a miss.
+
+        Args:
+            interaction: The interaction that is being played; ``None`` outside any request.
+            event: The server request.
+            live_answer: What the client answers now: ``{"result": …}`` or ``{"error": …}``.
+
+        Returns:
+            ``None`` where it is the recorded answer.
+        """
+        misses = []
+        for member, value in live_answer.items():
+            for form in self._forms.of(value):
+                miss = answer_differs(interaction, event, {member: form})
+                if miss is None:
+                    return None
+                misses.append(miss)
+        self._tally.missed += 1
+        return misses[0]
+
+    def _recorded_key(self, era: Era, method: str, forms: Sequence[Json | None]) -> bytes | None:
+        keys = (key_of(era, method, form) for form in forms)
+        return next((key for key in keys if key in self._recording.by_key), None)
 
     def _play(self, group: _Group, entries: Sequence[Entry]) -> Hit:
         """Give the next of the answers to the same request, or the last one again (rule 3)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,9 @@ from mcptap.cassette.writer import CassetteWriter, Fsync, WriteMode
 from mcptap.errors import RecordingError
 from mcptap.model import CassetteHeader, Target
 from mcptap.recorder import Recorder
+from mcptap.redaction.header import redacted_header, redactor_of, same_rules
+from mcptap.redaction.lines import RedactingSink
+from mcptap.redaction.rules import BUILT_IN
 
 OnWriteError: TypeAlias = Literal["stop", "continue"]
 _FSYNC_INTERVAL: Final = 1.0
@@ -31,29 +34,36 @@ class Recording:
         mode: ``all`` appends to a cassette that is there; ``rewrite`` replaces it at the end.
         fsync: What survives a power loss: every line, all but the last second, or what the system wrote.
         on_write_error: Whether to stop when something can't be recorded, or go on and mark a gap.
+        redaction: The rules that take secrets out (see `parse_rules`); none keeps everything.
     """
 
     path: Path
     mode: WriteMode = "all"
     fsync: Fsync = "interval"
     on_write_error: OnWriteError = "stop"
+    redaction: tuple[str, ...] = BUILT_IN
 
 
 @contextlib.contextmanager
-def record_to(path: str | Path, *, name: str = "server") -> Iterator[Recorder]:
+def record_to(
+    path: str | Path, *, name: str = "server", redaction: Sequence[str] = BUILT_IN
+) -> Iterator[Recorder]:
     """Open a cassette for a `TapMiddleware`; leaving the context closes it.
 
     Args:
         path: The cassette (appended to if it is there), or a folder in which it gets a file of its own.
         name: What the server is called in it.
+        redaction: See `Recording`.
 
     Raises:
+        UsageError: One of ``redaction`` is no rule.
         CassetteError: It can't be opened for writing.
         RecordingError: Something could not be recorded.
     """
     failures: list[RecordingError] = []
     target = Target(name, "memory", ())
-    with open_recording(Recording(Path(path)), target, on_failure=failures.append) as opened:
+    recording = Recording(Path(path), redaction=tuple(redaction))
+    with open_recording(recording, target, on_failure=failures.append) as opened:
         yield opened.recorder
     if failures:
         raise failures[0]
@@ -85,7 +95,8 @@ def open_recording(
         on_failure: Told of everything that could not be recorded.
 
     Raises:
-        CassetteError: The cassette can't be opened for writing.
+        UsageError: One of the redaction rules is none.
+        CassetteError: The cassette can't be opened for writing, or was recorded by other rules.
     """
     now = datetime.now(UTC)
     claimed = is_folder(recording.path)
@@ -93,9 +104,15 @@ def open_recording(
     header = CassetteHeader(
         id=uuid.uuid4().hex, recorded_at=_rfc3339(now), by=f"mcptap {__version__}", upstream=target
     )
+    header = redacted_header(header, recording.redaction)
     writer = CassetteWriter.open(path, header, mode=recording.mode, fsync=recording.fsync)
+    try:
+        redactor = redactor_of(same_rules(path, writer.header, header))
+    except BaseException:
+        writer.close(replace=False)
+        raise
     recorder = Recorder(
-        writer,
+        writer if redactor is None else RedactingSink(writer, redactor),
         first_seq=writer.next_seq,
         first_session=writer.next_session,
         elapsed=writer.elapsed0,

@@ -282,11 +282,12 @@ def test_a_miss_reads_no_more_of_a_long_recording_than_needed() -> None:
 def test_a_client_that_answers_otherwise_is_counted_as_a_miss() -> None:
     roots = Event(1.0, "server", "roots/list", result={"roots": []})
     player = recorded((add(5), answers("five") | {"events": (roots,)}))
-    answer = player.cursor().find(*add(5))
+    cursor = player.cursor()
+    answer = cursor.find(*add(5))
     assert isinstance(answer, Hit)
-    assert player.answer_differs(answer.interaction, roots, {"result": {"roots": []}}) is None
+    assert cursor.answer_differs(answer.interaction, roots, {"result": {"roots": []}}) is None
     assert player.summary().missed == 0
-    assert player.answer_differs(answer.interaction, roots, {"result": {"roots": [{"uri": "file:///a"}]}})
+    assert cursor.answer_differs(answer.interaction, roots, {"result": {"roots": [{"uri": "file:///a"}]}})
     assert player.summary().missed == 1
 
 

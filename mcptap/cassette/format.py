@@ -48,6 +48,7 @@ def header_line(header: CassetteHeader) -> Line:
             "by": header.by,
             "upstream": upstream,
             "redaction": list(header.redaction),
+            "salt": header.salt,
         }
     )
 

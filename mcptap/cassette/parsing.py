@@ -38,6 +38,7 @@ def parse_header(line: Json) -> CassetteHeader:
         by=members.text(line, "by"),
         upstream=None if upstream is None else _target(upstream),
         redaction=members.texts(line, "redaction"),
+        salt=members.optional_text(line, "salt"),
         version=members.whole_number(line, "version"),
     )
 

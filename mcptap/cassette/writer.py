@@ -103,7 +103,18 @@ class CassetteWriter:
             WriteFailedError: It can't be written; what was written of it has been taken back.
             TypeError: ``line`` holds something that is not JSON.
         """
-        data = self._framing.encode(codec.dumps(dict(line)))
+        return self.append_text(codec.dumps(dict(line)))
+
+    def append_text(self, text: bytes) -> int:
+        """Write one line that is JSON text already, as `append` does.
+
+        Returns:
+            How many bytes it has in the file.
+
+        Raises:
+            WriteFailedError: It can't be written; what was written of it has been taken back.
+        """
+        data = self._framing.encode(text)
         descriptor = self._require_open()
         if self._must_take_back:
             self._take_back(descriptor)

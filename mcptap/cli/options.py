@@ -64,6 +64,35 @@ def target_options(function: _Function) -> _Function:
     return function
 
 
+def redaction_options(function: _Function) -> _Function:
+    """Add ``--redact-rule`` and ``--no-redact``."""
+    for option in (
+        click.option("--no-redact", is_flag=True, help="Record secrets as they are."),
+        click.option(
+            "--redact-rule",
+            "redact_rules",
+            multiple=True,
+            metavar="[NAME=]KIND:WHAT",
+            help="A secret of your own: key:NAME, header:NAME, pattern:REGEX or path:JSONPATH.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def make_redaction(rules: tuple[str, ...], *, no_redact: bool) -> tuple[str, ...]:
+    """All the redaction rules that apply, by name.
+
+    Raises:
+        UsageError: There are own ones, and there are to be none.
+    """
+    if no_redact and rules:
+        raise click.UsageError("both --redact-rule and --no-redact were given")
+    from mcptap.redaction.rules import BUILT_IN  # noqa: PLC0415 - not for --help
+
+    return () if no_redact else (*BUILT_IN, *rules)
+
+
 def make_front(transport: Any, host: str, port: int, path: str | None) -> Front:
     """Put the front's options together."""
     path = path or _PATHS.get(transport, "/mcp")

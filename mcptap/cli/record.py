@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from mcptap.cli.options import front_options, make_front, make_headers, make_target, target_options
+from mcptap.cli.options import (
+    front_options,
+    make_front,
+    make_headers,
+    make_redaction,
+    make_target,
+    redaction_options,
+    target_options,
+)
 from mcptap.cli.serving import quiet_libraries, require_command, run
 
 
@@ -42,6 +50,7 @@ from mcptap.cli.serving import quiet_libraries, require_command, run
     show_default=True,
     help="When the disk is full: stop, or go on and mark the gap.",
 )
+@redaction_options
 @front_options
 def command(
     *,
@@ -53,6 +62,8 @@ def command(
     mode: Any,
     fsync: Any,
     on_write_error: Any,
+    redact_rules: tuple[str, ...],
+    no_redact: bool,
     transport: str,
     host: str,
     port: int,
@@ -79,5 +90,6 @@ def command(
         fsync=fsync,
         on_write_error=on_write_error,
         headers=make_headers(headers),
+        redaction=make_redaction(redact_rules, no_redact=no_redact),
     )
     return run(tap, front)

@@ -30,7 +30,7 @@ class Known:
 
     def __init__(self) -> None:
         self._forms: dict[str, tuple[str, bool]] = {}
-        self._needles: dict[str, bytes] = {}
+        self._needles: dict[str, str] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
         self.count = 0
 
@@ -43,7 +43,7 @@ class Known:
         self.count += 1
         for form in forms:
             self._forms[form] = rule, guessable
-            self._needles[form] = dumps(form)[1:-1]
+            self._needles[form] = dumps(form)[1:-1].decode("latin-1")
         if len(self._secrets) > _MOST:
             for form in self._secrets.pop(next(iter(self._secrets))):
                 del self._forms[form]
@@ -51,7 +51,8 @@ class Known:
 
     def occurs(self, text: bytes) -> bool:
         """Whether one of them may stand in a JSON text."""
-        return any(needle in text for needle in self._needles.values())
+        searched = text.decode("latin-1") if self._needles else ""
+        return any(needle in searched for needle in self._needles.values())
 
     def find(self, text: str) -> list[tuple[int, int, str, bool]]:
         """Where they stand in ``text``: begin, end, rule, and whether it is guessable."""

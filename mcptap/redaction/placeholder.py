@@ -21,6 +21,9 @@ _ENCODED: Final = re.compile(
     re.IGNORECASE,
 )
 
+ENCODED_NEEDLES: Final = ("%e2%80%b9redacted", "u2039redacted")
+"""Lower-case text that every encoded placeholder has a piece of."""
+
 _TAG_BYTES: Final = 8
 _SCRYPT_COST: Final = 2**10  # with r=8: 1 MiB and one to three milliseconds, once for each secret
 _REMEMBERED: Final = 4096

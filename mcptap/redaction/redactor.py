@@ -13,19 +13,23 @@ from mcptap.matching.canonical import canonical
 from mcptap.redaction import keys, zones
 from mcptap.redaction.known import Known
 from mcptap.redaction.patterns import FORMS, TOKENS
-from mcptap.redaction.placeholder import Placeholders, decoded, is_placeholder
+from mcptap.redaction.placeholder import ENCODED_NEEDLES, Placeholders, decoded, is_placeholder
 from mcptap.redaction.rules import Rules, parse_rules
 from mcptap.redaction.spans import Search, Span
 
 T = TypeVar("T")
 
+_BLOB: Final = '"blob":'
 _NEEDLES: Final = tuple(
     dict.fromkeys(
-        needle.encode() for needle in chain(keys.NEEDLES, *(pattern.needles for pattern in (*TOKENS, *FORMS)))
+        (
+            *keys.NEEDLES,
+            *chain.from_iterable(pattern.needles for pattern in (*TOKENS, *FORMS)),
+            _BLOB,
+            *ENCODED_NEEDLES,
+        )
     )
 )
-_BLOB: Final = b'"blob":'
-_PLACEHOLDER_PIECES: Final = (b"%e2%80%b9redacted", b"\\u2039redacted")
 # Every request has one, and it is not the kind of token that is looked for.
 _PROGRESS_TOKEN: Final = b'"progresstoken"'
 
@@ -41,7 +45,8 @@ class Redactor:
         salt: The cassette's salt.
 
     Attributes:
-        names: The rules as they stand in a cassette's header.
+        names: The rules as they stand in a cassette's header,
+        salt: and its salt.
 
     Raises:
         UsageError: One of the names is no rule.
@@ -50,6 +55,8 @@ class Redactor:
     def __init__(self, names: tuple[str, ...], salt: str) -> None:
         self._rules: Rules = parse_rules(names)
         self.names = self._rules.names
+        self.salt = salt
+        self._has_own_rules = bool(self._rules.keys or self._rules.patterns or self._rules.paths)
         self._placeholders = Placeholders(salt)
 
     def value(self, value: T, known: Known | None = None, *, data: bool = False) -> T:
@@ -60,26 +67,21 @@ class Redactor:
             known: What the client session has shown; what is found is added to it.
             data: Whether it is the user's own data altogether, such as a tool's arguments.
         """
-        return self._redacted(value, dumps(value), known, data=data)
-
-    def may_have_secrets(self, text: bytes, known: Known | None = None) -> bool:
-        """Whether a JSON text is worth a closer look. Cheap, and never false where one is."""
-        if self._rules.keys or self._rules.patterns or self._rules.paths:
-            return True
-        return bool(_needles_in(text)) or (known is not None and known.occurs(text))
-
-    def _redacted(self, value: T, text: bytes, known: Known | None, *, data: bool) -> T:
-        if not self.may_have_secrets(text, known):
-            return value
         before = known.count if known is not None else 0
-        redacted = self._pass(value, text, known, data=data)
+        redacted = self._pass(value, dumps(value), known, data=data)
         # What was learned at the end of a value may stand at its beginning, where it wasn't known yet.
         if known is not None and known.count > before:
             redacted = self._pass(redacted, dumps(redacted), known, data=data)
         return redacted
 
+    def may_have_secrets(self, text: bytes, known: Known | None = None) -> bool:
+        """Whether a JSON text is worth a closer look. Cheap, and never false where a secret is in it."""
+        return self._has_own_rules or bool(_needles_in(text)) or (known is not None and known.occurs(text))
+
     def _pass(self, value: T, text: bytes, known: Known | None, *, data: bool) -> T:
         needles = _needles_in(text)
+        if not needles and not self._has_own_rules and (known is None or not known.occurs(text)):
+            return value
         built_in = self._rules.built_in
         search = Search(
             self._rules,
@@ -97,9 +99,9 @@ def _needles_in(text: bytes) -> set[str]:
     lowered = text.lower()
     if _PROGRESS_TOKEN in lowered:
         lowered = lowered.replace(_PROGRESS_TOKEN, b"")
-    found = {needle.decode() for needle in _NEEDLES if needle in lowered}
-    found.update(needle.decode() for needle in (_BLOB, *_PLACEHOLDER_PIECES) if needle in lowered)
-    return found
+    # A search in text is several times as fast as one in bytes, and needles are ASCII.
+    searched = lowered.decode("latin-1")
+    return {needle for needle in _NEEDLES if needle in searched}
 
 
 class _Walk:

@@ -30,6 +30,8 @@ from mcptap.model import Json, Target
 from mcptap.player import Player
 from mcptap.recorder import Recorder
 from mcptap.recording import OnWriteError, Recording, open_recording
+from mcptap.redaction.header import redactors_of
+from mcptap.redaction.rules import BUILT_IN, parse_rules
 from mcptap.tap.backends.live import LiveBackend
 from mcptap.tap.backends.replay import CassetteBackend
 from mcptap.tap.channel import NoChannel
@@ -263,6 +265,7 @@ def create_tap(
     fsync: Fsync = "interval",
     on_write_error: OnWriteError = "stop",
     headers: Mapping[str, str] | None = None,
+    redaction: Sequence[str] = BUILT_IN,
     middleware: Sequence[Middleware] = (),
     report: Callable[[str], None] = report_to_stderr,
 ) -> Tap:
@@ -277,22 +280,25 @@ def create_tap(
         fsync: See `Recording`.
         on_write_error: See `Recording`.
         headers: Sent with every request to an HTTP server.
+        redaction: See `Recording`.
         middleware: Further FastMCP middleware; it sees raw messages (``on_message``, ``on_request``
             and ``on_notification``) inside what is recorded.
         report: Takes lines for the user, such as the explanation of a miss.
 
     Raises:
-        UsageError: ``target`` is nothing that can be connected to.
+        UsageError: ``target`` is nothing that can be connected to, or a redaction rule is none.
         CassetteError: A cassette to replay is damaged.
     """
-    recording = Recording(Path(cassette), mode, fsync, on_write_error) if cassette is not None else None
+    recording = None
+    if cassette is not None:
+        recording = Recording(Path(cassette), mode, fsync, on_write_error, parse_rules(redaction).names)
     cassettes = _cassettes(target)
     if cassettes is not None:
         index = CassetteIndex.of(cassettes, key_of, capabilities_of)
         for each in cassettes:
             if each.torn_bytes:
                 report(f"the torn end of {each.path} was ignored ({each.torn_bytes} bytes)")
-        player = Player(index)
+        player = Player(index, redactors_of(each.header for each in cassettes))
         upstream_target = cassettes[0].header.upstream
         own_name = name or (upstream_target.name if upstream_target else "mcptap")
         return Tap(

@@ -175,7 +175,7 @@ class _CassetteSession:
             return None
         except RpcError as error:
             answer = {"error": error.error}
-        return self._backend.player.answer_differs(interaction, event, answer)
+        return self._cursor.answer_differs(interaction, event, answer)
 
     def _missed(self, exchange: Exchange, miss: Miss) -> RpcError:
         exchange.notes["miss"] = miss.reason

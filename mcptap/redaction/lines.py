@@ -1,0 +1,107 @@
+"""Redacting the lines of a cassette as they are written."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from mcptap.codec import dumps
+from mcptap.redaction.known import Known
+from mcptap.redaction.redactor import Redactor
+
+_SESSIONS: Final = 1024
+_SPOKEN: Final = ("params", "result", "error")
+
+
+class LineRedactor:
+    """Redacts the lines of one cassette after its header, in order.
+
+    Args:
+        redactor: The rules.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._known: OrderedDict[int, Known] = OrderedDict()
+        self._session_of: dict[int, int] = {}
+
+    def line(self, line: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Redact one line; the very line where nothing is to be replaced.
+
+        Params come first and outcomes last, as in the session: what a request teaches holds for its
+        answer, but a replay can't know an answer when it gets the request.
+
+        Raises:
+            TypeError: It holds something that is not JSON, or is nested too deeply.
+        """
+        return self._redacted(line, self._known_to(line))
+
+    def text(self, line: Mapping[str, Any]) -> bytes:
+        """The JSON text of the redacted line; made only once where nothing is to be replaced.
+
+        Raises:
+            TypeError: It holds something that is not JSON, or is nested too deeply.
+        """
+        text = dumps(dict(line))
+        known = self._known_to(line)
+        if not self._redactor.may_have_secrets(text, known):
+            return text
+        redacted = self._redacted(line, known)
+        return text if redacted is line else dumps(dict(redacted))
+
+    def _redacted(self, line: Mapping[str, Any], known: Known) -> Mapping[str, Any]:
+        try:
+            spoken = self._spoken({"params": line["params"]} if "params" in line else {}, known)
+            if "events" in line:
+                spoken["events"] = [{**event, **self._spoken(event, known)} for event in line["events"]]
+            spoken |= self._spoken({name: line[name] for name in _SPOKEN[1:] if name in line}, known)
+        except RecursionError:
+            raise TypeError("nested too deeply") from None
+        changed = {**line, **spoken}
+        return line if changed == line else changed
+
+    def _spoken(self, spoken: Mapping[str, Any], known: Known) -> dict[str, Any]:
+        return {name: self._redactor.value(spoken[name], known) for name in _SPOKEN if name in spoken}
+
+    def _known_to(self, line: Mapping[str, Any]) -> Known:
+        """What the session of a line has shown."""
+        seq, session = line.get("seq"), line.get("session")
+        match line.get("kind"):
+            case "begin":
+                self._session_of[seq] = session  # type: ignore[index, assignment]
+            case "event":
+                session = self._session_of.get(seq)  # type: ignore[arg-type]
+            case "end":
+                session = self._session_of.pop(seq, None)  # type: ignore[arg-type]
+        if not isinstance(session, int):
+            return Known()
+        known = self._known.setdefault(session, Known())
+        self._known.move_to_end(session)
+        if len(self._known) > _SESSIONS:
+            self._known.popitem(last=False)
+        return known
+
+
+class TextSink(Protocol):
+    """Takes one line at a time, as text (`mcptap.cassette.writer.CassetteWriter`)."""
+
+    def append_text(self, text: bytes) -> int:
+        """Write one line and return its size in bytes."""
+
+
+class RedactingSink:
+    """Takes the secrets out of lines on their way into a cassette.
+
+    Args:
+        sink: The cassette.
+        redactor: Its rules.
+    """
+
+    def __init__(self, sink: TextSink, redactor: Redactor) -> None:
+        self._sink = sink
+        self._lines = LineRedactor(redactor)
+
+    def append(self, line: Mapping[str, Any]) -> int:
+        """Write one line without its secrets; what it raises is the cassette's."""
+        return self._sink.append_text(self._lines.text(line))
