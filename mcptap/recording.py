@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 from mcptap import __version__
 from mcptap.cassette.naming import claim, is_folder
+from mcptap.cassette.normalizing import normalize
 from mcptap.cassette.writer import CassetteWriter, Fsync, WriteMode
 from mcptap.errors import RecordingError
 from mcptap.model import CassetteHeader, Target
@@ -35,6 +36,7 @@ class Recording:
         fsync: What survives a power loss: every line, all but the last second, or what the system wrote.
         on_write_error: Whether to stop when something can't be recorded, or go on and mark a gap.
         redaction: The rules that take secrets out (see `parse_rules`); none keeps everything.
+        normalize: Whether to normalize the cassette when it is closed, so that two runs compare.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class Recording:
     fsync: Fsync = "interval"
     on_write_error: OnWriteError = "stop"
     redaction: tuple[str, ...] = BUILT_IN
+    normalize: bool = False
 
 
 @contextlib.contextmanager
@@ -132,6 +135,12 @@ def open_recording(
         on_failure(error)
     if claimed and not recorder.written:
         path.unlink(missing_ok=True)
+    elif recording.normalize:
+        # Only now: a line that waits to be put in order would not survive the end of this process.
+        try:
+            normalize(path)
+        except RecordingError as error:
+            on_failure(error)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from mcptap.model import CassetteHeader
 WriteMode: TypeAlias = Literal["all", "rewrite"]
 Fsync: TypeAlias = Literal["always", "interval", "never"]
 
-_PARTIAL_SUFFIX = ".partial"
+PARTIAL_SUFFIX = ".partial"
 
 
 class WriteFailedError(RecordingError):
@@ -56,7 +56,7 @@ class CassetteWriter:
         self._framing = framing_of(path)
         self._fsync = fsync
         self._rewrites = mode == "rewrite"
-        self._written_path = path.with_name(path.name + _PARTIAL_SUFFIX) if self._rewrites else path
+        self._written_path = path.with_name(path.name + PARTIAL_SUFFIX) if self._rewrites else path
         self._descriptor: int | None = None
         self._replaced_descriptor: int | None = None
         self._size = 0

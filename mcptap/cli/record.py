@@ -51,6 +51,9 @@ from mcptap.cli.serving import quiet_libraries, require_command, run
     help="When the disk is full: stop, or go on and mark the gap.",
 )
 @redaction_options
+@click.option(
+    "--normalize", is_flag=True, help="Take times and ids out at the end, so that two runs compare."
+)
 @front_options
 def command(
     *,
@@ -64,6 +67,7 @@ def command(
     on_write_error: Any,
     redact_rules: tuple[str, ...],
     no_redact: bool,
+    normalize: bool,
     transport: str,
     host: str,
     port: int,
@@ -91,5 +95,6 @@ def command(
         on_write_error=on_write_error,
         headers=make_headers(headers),
         redaction=make_redaction(redact_rules, no_redact=no_redact),
+        normalize=normalize,
     )
     return run(tap, front)

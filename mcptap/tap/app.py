@@ -266,6 +266,7 @@ def create_tap(
     on_write_error: OnWriteError = "stop",
     headers: Mapping[str, str] | None = None,
     redaction: Sequence[str] = BUILT_IN,
+    normalize: bool = False,
     middleware: Sequence[Middleware] = (),
     report: Callable[[str], None] = report_to_stderr,
 ) -> Tap:
@@ -281,6 +282,7 @@ def create_tap(
         on_write_error: See `Recording`.
         headers: Sent with every request to an HTTP server.
         redaction: See `Recording`.
+        normalize: See `Recording`.
         middleware: Further FastMCP middleware; it sees raw messages (``on_message``, ``on_request``
             and ``on_notification``) inside what is recorded.
         report: Takes lines for the user, such as the explanation of a miss.
@@ -291,7 +293,8 @@ def create_tap(
     """
     recording = None
     if cassette is not None:
-        recording = Recording(Path(cassette), mode, fsync, on_write_error, parse_rules(redaction).names)
+        rules = parse_rules(redaction).names
+        recording = Recording(Path(cassette), mode, fsync, on_write_error, rules, normalize)
     cassettes = _cassettes(target)
     if cassettes is not None:
         index = CassetteIndex.of(cassettes, key_of, capabilities_of)
