@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "proxy": "Stand in for a server, over any transport.",
     "inspect": "Show what a cassette holds.",
     "doctor": "Check a cassette, and save what can be saved.",
+    "redact": "Take secrets, or times and ids, out of a cassette.",
 }
 
 

@@ -47,18 +47,22 @@ _COLOURS: Final = {"tool error": "yellow", "error": "red", "gap": "red", "unansw
 @click.command("inspect")
 @click.argument("cassette", type=click.Path(path_type=Path))
 @click.option("--seq", type=int, metavar="N", help="Show interaction N whole.")
+@click.option("--secrets", is_flag=True, help="List what still looks like a secret; exit 1 if there is any.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: an interaction a line.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
-def command(*, cassette: Path, seq: int | None, as_json: bool) -> None:
+def command(*, cassette: Path, seq: int | None, secrets: bool, as_json: bool) -> int:
     r"""List the interactions of CASSETTE, in the order in which they ended.
 
     \b
     mcptap inspect time.jsonl
     mcptap inspect time.jsonl --seq 7
     mcptap inspect time.jsonl --json | jq .method
+    mcptap inspect time.jsonl --secrets
     """
     set_up_screen()
     opened = open_cassette(cassette)
+    if secrets:
+        return _secrets(opened, as_json=as_json)
     with quiet_pipe():
         if seq is not None:
             lines = _whole(_find(opened, seq), as_json=as_json)
@@ -69,6 +73,19 @@ def command(*, cassette: Path, seq: int | None, as_json: bool) -> None:
         for line in lines:
             click.echo(line)
     _tell_torn(opened)
+    return 0
+
+
+def _secrets(cassette: Cassette, *, as_json: bool) -> int:
+    from mcptap.cli.secrets import secrets_in, shown  # noqa: PLC0415 - few ask for them
+
+    found = 0
+    with quiet_pipe():
+        for line, finding in secrets_in(cassette):
+            found += 1
+            click.echo(shown(line, finding, as_json=as_json))
+    _tell_torn(cassette)
+    return int(found > 0)
 
 
 def _find(cassette: Cassette, seq: int) -> Interaction:
