@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from string import ascii_letters, digits
 from typing import Final, NamedTuple
 
 _LONGEST_NAME: Final = 64
 _LONGEST_VALUE: Final = 16384
-_NAME_BEFORE: Final = re.compile(r"[A-Za-z0-9_.-]*\Z")
+_IN_NAMES: Final = ascii_letters + digits + "_.-"
 _NAME_AFTER: Final = re.compile(r"[A-Za-z0-9_-]*")
 
 # JSON inside JSON escapes its quotes, so a quote may have backslashes.
@@ -53,10 +54,10 @@ def assignments(
     for needle in needles:
         at = lowered.find(needle)
         while at >= 0:
-            begin = _NAME_BEFORE.search(text, max(0, at - _LONGEST_NAME), at)
-            end = _NAME_AFTER.match(text, at)
-            name_begin, name_end = begin.start() if begin else at, end.end() if end else at
-            rule = rule_of(text[name_begin:name_end])
+            before = len(text[max(0, at - _LONGEST_NAME) : at].rstrip(_IN_NAMES)) + max(0, at - _LONGEST_NAME)
+            after = _NAME_AFTER.match(text, at)
+            name_end = after.end() if after else at
+            rule = rule_of(text[before:name_end])
             if rule is not None and (found := _value(text, name_end, rule)) is not None:
                 yield found
             at = lowered.find(needle, max(name_end, at + 1))
@@ -85,7 +86,9 @@ def _closing_quote(text: str, begin: int, quote: str, backslashes: int) -> int |
     """
     at = text.find(quote, begin, begin + _LONGEST_VALUE)
     while at >= 0:
-        before = at - len(text[begin:at].rstrip("\\")) - begin
+        before = 0
+        while at - before > begin and text[at - before - 1] == "\\":
+            before += 1
         if before % (2 * (backslashes + 1)) == backslashes:
             return at - backslashes if at - backslashes > begin else None
         at = text.find(quote, at + 1, begin + _LONGEST_VALUE)

@@ -7,9 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 NEEDLES: Final = (
-    "passw",
-    "passphrase",
-    "passcode",
+    "pass",
     "pwd",
     "secret",
     "token",
@@ -17,8 +15,6 @@ NEEDLES: Final = (
     "auth",
     "credential",
     "cookie",
-    "jwt",
-    "otp",
 )
 """Lower-case text of which every such name has a piece."""
 
@@ -32,8 +28,8 @@ _NAMES: Final = (
         r"(?:api|access|account|auth|encryption|license|master|service|shared|signing|subscription|user)keys?",
     ),
     ("private-key", r"privatekey|secretkey|secretaccesskey"),
-    ("token", r"token|(?:access|api|auth|bearer|refresh)tokens|jwt"),
-    ("secret", r"secrets?|credentials?|otp"),
+    ("token", r"token|(?:access|api|auth|bearer|refresh)tokens"),
+    ("secret", r"secrets?|credentials?"),
     ("authorization", r"authorization|xauth"),
     ("cookie", r"(?:set)?cookies?"),
 )

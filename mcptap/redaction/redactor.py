@@ -4,34 +4,21 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Mapping
-from itertools import chain
-from typing import Any, Final, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar, cast
 
 from mcptap.codec import dumps
 from mcptap.matching.canonical import canonical
 from mcptap.redaction import keys, zones
 from mcptap.redaction.known import Known
+from mcptap.redaction.needles import needles_in
 from mcptap.redaction.patterns import FORMS, TOKENS
-from mcptap.redaction.placeholder import ENCODED_NEEDLES, Placeholders, decoded, is_placeholder
+from mcptap.redaction.placeholder import Placeholders, decoded, is_placeholder
 from mcptap.redaction.rules import Rules, parse_rules
 from mcptap.redaction.spans import Search, Span
 
 T = TypeVar("T")
-
-_BLOB: Final = '"blob":'
-_NEEDLES: Final = tuple(
-    dict.fromkeys(
-        (
-            *keys.NEEDLES,
-            *chain.from_iterable(pattern.needles for pattern in (*TOKENS, *FORMS)),
-            _BLOB,
-            *ENCODED_NEEDLES,
-        )
-    )
-)
-# Every request has one, and it is not the kind of token that is looked for.
-_PROGRESS_TOKEN: Final = b'"progresstoken"'
+_Member: TypeAlias = Callable[[str, Any], Any]
 
 
 class Redactor:
@@ -76,10 +63,10 @@ class Redactor:
 
     def may_have_secrets(self, text: bytes, known: Known | None = None) -> bool:
         """Whether a JSON text is worth a closer look. Cheap, and never false where a secret is in it."""
-        return self._has_own_rules or bool(_needles_in(text)) or (known is not None and known.occurs(text))
+        return self._has_own_rules or bool(needles_in(text)) or (known is not None and known.occurs(text))
 
     def _pass(self, value: T, text: bytes, known: Known | None, *, data: bool) -> T:
-        needles = _needles_in(text)
+        needles = needles_in(text)
         if not needles and not self._has_own_rules and (known is None or not known.occurs(text)):
             return value
         built_in = self._rules.built_in
@@ -93,15 +80,6 @@ class Redactor:
         for path, rule in self._rules.paths:
             value = walk.at_path(value, path, rule)
         return cast("T", walk.data(value) if data else walk.message(value))
-
-
-def _needles_in(text: bytes) -> set[str]:
-    lowered = text.lower()
-    if _PROGRESS_TOKEN in lowered:
-        lowered = lowered.replace(_PROGRESS_TOKEN, b"")
-    # A search in text is several times as fast as one in bytes, and needles are ASCII.
-    searched = lowered.decode("latin-1")
-    return {needle for needle in _NEEDLES if needle in searched}
 
 
 class _Walk:
@@ -128,17 +106,17 @@ class _Walk:
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, Mapping):
-            return self._object(value, self._own_member)
+            return self._object(value, self._own_member, prose=False)
         if isinstance(value, list):
             return _same_or([self.data(item) for item in value], value)
         return value
 
-    def _object(self, value: Mapping[str, Any], member: Any) -> Any:
+    def _object(self, value: Mapping[str, Any], member: _Member, *, prose: bool = True) -> Any:
         named = self._named_by_neighbour(value)
         changed: dict[str, Any] = {}
         is_changed = False
         for key, item in value.items():
-            new_key = self._text(key, prose=True)
+            new_key = self._text(key, prose=prose)
             new_item = self._secret(item, named) if named and key == "value" else member(key, item)
             is_changed = is_changed or new_item is not item or new_key is not key
             changed[new_key] = new_item

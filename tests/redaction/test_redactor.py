@@ -135,6 +135,11 @@ def test_names_of_members_that_are_secrets_are_replaced() -> None:
     assert list(found.values()) == [1, 2]
 
 
+def test_a_secret_that_is_known_is_found_in_names_of_members_too() -> None:
+    value = {"arguments": {"password": "correcthorse!", "correcthorse!": 1}}
+    assert "horse" not in json.dumps(redacted(value, Known()))
+
+
 def test_what_belongs_to_the_protocol_is_never_touched() -> None:
     value = {
         "_meta": {

@@ -162,6 +162,26 @@ def test_what_a_request_names_is_found_in_its_answer_however_it_is_written(kind:
     assert text.count("‹redacted:password:") == 3
 
 
+def test_a_line_that_is_nested_too_deeply_is_refused_as_any_such_line_is() -> None:
+    redactor = redactor_of(HEADER)
+    assert redactor is not None
+    deep: Any = GITHUB
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(TypeError, match="nested too deeply"):
+        LineRedactor(redactor).text({"kind": "interaction", "seq": 1, "session": 1, "params": {"a": deep}})
+
+
+def test_a_line_as_deep_as_json_may_be_is_redacted() -> None:
+    redactor = redactor_of(HEADER)
+    assert redactor is not None
+    deep: Any = GITHUB
+    for _ in range(200):
+        deep = [deep]
+    line = {"kind": "interaction", "seq": 1, "session": 1, "params": {"a": deep}}
+    assert b"ghp_" not in LineRedactor(redactor).text(line)
+
+
 def test_a_line_without_a_secret_is_the_very_same() -> None:
     redactor = redactor_of(HEADER)
     assert redactor is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -48,6 +49,32 @@ def test_no_redact_records_what_there_is(tmp_path: Path) -> None:
         params = interactions(cassette)[-1].params
         assert params is not None
         assert params["arguments"] == SECRETS
+
+    run(work())
+
+
+def test_two_normalized_recordings_of_a_session_are_the_same_file_and_replay(tmp_path: Path) -> None:
+    async def work() -> None:
+        texts = []
+        for name in ("1.jsonl", "2.jsonl"):
+            async with mcptap("record", "--normalize", "-o", tmp_path / name, "--", *WIRE) as tap:
+                await handshake(tap)
+                await tap.call("progress", {"n": 4, "ms": 400}, meta={"progressToken": f"token of {name}"})
+                await asyncio.gather(*(tap.call("echo", {"n": number}) for number in range(4)))
+                await tap.call("echo", SECRETS)
+                tap.close_stdin()
+                assert await tap.wait() == 0
+            texts.append((tmp_path / name).read_bytes())
+        assert texts[0] == texts[1]
+        async with replaying(tmp_path / "1.jsonl", "--fail-on-unused") as tap:
+            await handshake(tap)
+            await tap.call("progress", {"n": 4, "ms": 400}, meta={"progressToken": "another"})
+            assert [each.params["progressToken"] for each in tap.notifications] == ["another"] * 4
+            for number in range(4):
+                await tap.call("echo", {"n": number})
+            await tap.call("echo", SECRETS)
+            tap.close_stdin()
+            assert await tap.wait() == 0, tap.stderr
 
     run(work())
 
