@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mcptap.model import Era, Json
 
 INTERNAL_ERROR = -32603
+
+passed_on_id: ContextVar[str | int | None] = ContextVar("mcptap_passed_on_id", default=None)
+"""The server's JSON-RPC id of the request that is being passed on to the client, for telemetry."""
+
+given_id: ContextVar[str | int | None] = ContextVar("mcptap_given_id", default=None)
+"""The JSON-RPC id that the current task's last request was sent with, for telemetry."""
 
 
 class RpcError(Exception):
@@ -56,6 +63,21 @@ class Channel(Protocol):
         """
 
 
+class SpanIds(Protocol):
+    """The span that stands for a request in the trace of its client, as the cassette names it.
+
+    Attributes:
+        trace_id: 32 hexadecimal digits, and
+        span_id: 16 of them (W3C Trace Context, section 3.2.2).
+    """
+
+    @property
+    def trace_id(self) -> str: ...  # noqa: D102 - the class says it
+
+    @property
+    def span_id(self) -> str: ...  # noqa: D102 - the class says it
+
+
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Session:
     """One client session.
@@ -91,8 +113,12 @@ class Exchange:
         channel: The way to the client inside this request.
         sent_at: When a backend sent it upstream (`time.perf_counter`), and
         answered_at: when the answer was there; ``None`` where there was no upstream.
+        sent_as: The JSON-RPC id that a backend sent it with, and
+        sent_in: the upstream's own id of the session, where the transport has such ids.
         cancelled: Gives the params of the client's cancel notification, once it has cancelled.
-        notes: What a backend has to say about its answer, for telemetry: ``hit``, ``repeat``, ``miss``.
+        span: The span that stands for it, where telemetry is on.
+        notes: What a backend or a recorder has to say about it, for telemetry: ``hit``, ``repeat``,
+            ``miss``, ``replayed`` (the recorded interaction), ``cassette``, ``seq``, ``gap``.
     """
 
     session: Session
@@ -103,7 +129,10 @@ class Exchange:
     headers: Mapping[str, str] = field(default_factory=dict)
     sent_at: float | None = None
     answered_at: float | None = None
+    sent_as: str | int | None = None
+    sent_in: str | None = None
     cancelled: Callable[[], Json | None] = lambda: None
+    span: SpanIds | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
     async def notify(self, method: str, params: Json | None) -> None:

@@ -154,6 +154,11 @@ class Player:
                 unused.append(entry)
         return unused
 
+    @property
+    def missed(self) -> int:
+        """How many requests, and answers to server requests, the cassette did not have so far."""
+        return self._tally.missed
+
     def summary(self) -> Summary:
         """How the replay went so far."""
         tally = self._tally

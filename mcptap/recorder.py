@@ -47,7 +47,8 @@ class Recorder:
 
     Attributes:
         recorded: How many interactions have been written.
-        written: How many lines have been.
+        written: How many lines have been, and
+        written_bytes: how many bytes those have.
         lost: How many lines have not been written.
         failure: The first write error, if there was one.
     """
@@ -77,6 +78,7 @@ class Recorder:
         self._unmarked = 0
         self.recorded = 0
         self.written = 0
+        self.written_bytes = 0
         self.lost = 0
         self.failure: RecordingError | None = None
 
@@ -94,6 +96,9 @@ class Recorder:
             method=exchange.method,
             params=exchange.params,
         )
+        if exchange.span is not None:
+            opened.trace_id, opened.span_id = exchange.span.trace_id, exchange.span.span_id
+        exchange.notes["seq"] = opened.seq
         self._next_seq += 1
         self._open[opened.seq] = opened
         return opened
@@ -156,7 +161,7 @@ class Recorder:
         if self._unmarked:
             self._mark_gap()
         try:
-            self._sink.append(line)
+            self.written_bytes += self._sink.append(line)
             self.written += 1
         except RecordingError as error:
             self.failure = self.failure or error
@@ -202,7 +207,10 @@ class Recorder:
 
 @dataclass(slots=True, eq=False)
 class OpenInteraction:
-    """An interaction without its outcome yet. `Recorder.begin` makes it."""
+    """An interaction without its outcome yet. `Recorder.begin` makes it.
+
+    ``lost`` says that a line of it could not be written.
+    """
 
     recorder: Recorder
     seq: int
@@ -213,6 +221,7 @@ class OpenInteraction:
     events: list[Event] = field(default_factory=list)
     asking: list[Event] = field(default_factory=list)
     begun: bool = False
+    lost: bool = False
     trace_id: str | None = None
     span_id: str | None = None
 
@@ -260,7 +269,7 @@ class OpenInteraction:
 
     def _note(self, event: Event) -> None:
         if self.begun:
-            self.recorder.write(lines.event_line(self.seq, event))
+            self._write(lines.event_line(self.seq, event))
         else:
             self.events.append(event)
 
@@ -307,7 +316,7 @@ class OpenInteraction:
             span_id=self.span_id,
         )
         self.recorder.closed(self)
-        self.recorder.write(lines.end_line(whole) if self.begun else lines.interaction_line(whole))
+        self._write(lines.end_line(whole) if self.begun else lines.interaction_line(whole))
 
     def write_begin(self) -> None:
         """Write the request and what has happened in it so far; what follows gets lines of its own.
@@ -316,7 +325,7 @@ class OpenInteraction:
             RecordingError: A line could not be written.
         """
         self.begun = True
-        self.recorder.write(
+        self._write(
             lines.begin_line(
                 Interaction(
                     seq=self.seq,
@@ -330,5 +339,12 @@ class OpenInteraction:
             )
         )
         for event in self.events:
-            self.recorder.write(lines.event_line(self.seq, event))
+            self._write(lines.event_line(self.seq, event))
         self.events.clear()
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        lost = self.recorder.lost
+        try:
+            self.recorder.write(line)
+        finally:
+            self.lost = self.lost or self.recorder.lost > lost

@@ -14,7 +14,7 @@ FLOORS = [
     {"errors", "model", "exchange", "protocol", "codec", "matching", "redaction"},
     {"cassette"},
     {"recorder", "player", "announcer", "recording"},
-    {"tap", "demo"},
+    {"tap", "demo", "telemetry"},
     {"cli", "__main__"},
 ]
 ADAPTERS_ONLY = {"fastmcp", "mcp", "mcp_types", "httpx2", "uvicorn", "opentelemetry", "starlette", "anyio"}
@@ -55,7 +55,7 @@ def test_no_module_imports_from_a_floor_above_its_own() -> None:
 
 
 def test_the_lower_floors_know_no_transport_and_no_library_of_the_protocol() -> None:
-    adapters = {"tap", "demo", "cli"}
+    adapters = {"tap", "demo", "telemetry", "cli"}
     strangers = [
         f"{name} imports {imported}"
         for name, path in _modules()

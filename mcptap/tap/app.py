@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -46,6 +46,10 @@ from mcptap.tap.private import insert_outermost, lifespan_of, replace_run, repla
 from mcptap.tap.resuming import RETRY_MS, RecentEvents
 from mcptap.tap.target import TargetLike, upstream_of
 from mcptap.tap.verbatim import Verbatim, transport_of
+from mcptap.telemetry.observing import observing
+
+if TYPE_CHECKING:
+    from mcptap.telemetry.telemetry import Telemetry
 
 _LAST_WORDS = 1.0
 
@@ -64,6 +68,9 @@ class Tap(FastMCP[Any]):
         recorded_to: The cassette of the current or last run, once it is known.
         recorded: How many interactions it got.
         player: What answers in a replay; ``None`` for a live server.
+        target: The real server, or the one that was recorded.
+        telemetry: Where spans and metrics go; ``None`` leaves it to the application's providers.
+        replayed_from: The cassettes of a replay.
     """
 
     def __init__(
@@ -76,6 +83,8 @@ class Tap(FastMCP[Any]):
         player: Player | None,
         middleware: Sequence[Middleware],
         report: Callable[[str], None],
+        telemetry: Telemetry | None,
+        replayed_from: Sequence[Path] = (),
     ) -> None:
         super().__init__(
             name,
@@ -85,8 +94,10 @@ class Tap(FastMCP[Any]):
             dereference_schemas=False,
         )
         self._make_backend = make_backend
-        self._target = target
+        self.target = target
         self._recording = recording
+        self.telemetry = telemetry
+        self.replayed_from = replayed_from
         self._hop: Hop | None = None
         self._backend: Backend
         self._tasks: TaskGroup
@@ -215,7 +226,8 @@ class Tap(FastMCP[Any]):
             stack.enter_context(self._recording_to_cassette())
             backend = self._backend = await stack.enter_async_context(_entered(self._make_backend(self)))
             tasks = self._tasks = await stack.enter_async_context(anyio.create_task_group())
-            self._downstreams = Downstreams(backend, tasks)
+            observed = stack.enter_context(observing(self, backend, self._recorder))
+            self._downstreams = Downstreams(observed, tasks)
             self._hop = Hop(self, self._downstreams, self.schemas)
             try:
                 yield
@@ -229,7 +241,7 @@ class Tap(FastMCP[Any]):
         if self._recording is None:
             yield
             return
-        target = self._target or Target(self.name, "memory", ())
+        target = self.target or Target(self.name, "memory", ())
         loop, thread = asyncio.get_running_loop(), threading.get_ident()
 
         def failed(error: RecordingError) -> None:
@@ -269,6 +281,7 @@ def create_tap(
     normalize: bool = False,
     middleware: Sequence[Middleware] = (),
     report: Callable[[str], None] = report_to_stderr,
+    telemetry: Telemetry | None = None,
 ) -> Tap:
     """Make a FastMCP server that stands in for another server, or for a recording of one.
 
@@ -286,6 +299,7 @@ def create_tap(
         middleware: Further FastMCP middleware; it sees raw messages (``on_message``, ``on_request``
             and ``on_notification``) inside what is recorded.
         report: Takes lines for the user, such as the explanation of a miss.
+        telemetry: Where spans and metrics go; by default to the providers that the application has set.
 
     Raises:
         UsageError: ``target`` is nothing that can be connected to, or a redaction rule is none.
@@ -312,6 +326,8 @@ def create_tap(
             player=player,
             middleware=middleware,
             report=report,
+            telemetry=telemetry,
+            replayed_from=[each.path for each in cassettes],
         )
     upstream = upstream_of(target, name=name, headers=headers)  # type: ignore[arg-type]
 
@@ -333,6 +349,7 @@ def create_tap(
         player=None,
         middleware=middleware,
         report=report,
+        telemetry=telemetry,
     )
 
 

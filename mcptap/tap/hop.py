@@ -16,6 +16,7 @@ from fastmcp.server.middleware import MiddlewareContext
 from mcp.server.context import CallNext, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import x_mcp_header_map
+from starlette.requests import Request
 
 from mcptap.errors import McptapError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
@@ -36,10 +37,12 @@ class TapContext(MiddlewareContext[Any]):
     Attributes:
         exchange: The request on its way to the backend; ``None`` for a notification.
         session: The client session.
+        request: The HTTP request that it came with; ``None`` on a pipe.
     """
 
     exchange: Exchange | None = None
     session: Session
+    request: Request | None = None
 
 
 class Hop:
@@ -125,6 +128,7 @@ class Hop:
             method=context.method,
             exchange=exchange,
             session=session,
+            request=context.request,
         )
         if not any(getattr(each, "wants_fastmcp_context", True) for each in self._app.middleware):
             return await run_chain(self._app, tap_context, innermost)

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
-from mcptap.exchange import INTERNAL_ERROR, RpcError, UnansweredError
+from mcptap.exchange import INTERNAL_ERROR, RpcError, UnansweredError, given_id
 from mcptap.model import Json
 from mcptap.protocol import INVALID_REQUEST, STREAM_CLOSED
 from mcptap.tap.link import Frame, Id, Link
@@ -180,6 +180,7 @@ class Peer:
         if self.ended is not None:
             raise UnansweredError.of(CONNECTION_CLOSED, self.ended)
         number = self.next_id() if request_id is None else request_id
+        given_id.set(number)
         call = self._calls[number] = Call()
         try:
             self.link.send(_message(method, params, number), headers)

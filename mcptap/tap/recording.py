@@ -56,11 +56,14 @@ async def record_request(
         cancelled = exchange.cancelled() is not None
         opened.finish(outcome="cancelled" if cancelled else "disconnected")
         raise
+    else:
+        with reported():
+            opened.finish(result=to_wire(result), upstream_ms=_upstream_ms(exchange))
+        return result
     finally:
         timer.cancel()
-    with reported():
-        opened.finish(result=to_wire(result), upstream_ms=_upstream_ms(exchange))
-    return result
+        if opened.lost:
+            exchange.notes["gap"] = True
 
 
 def hear(recorder: Recorder, session: Session) -> None:

@@ -19,7 +19,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from mcptap.errors import McptapError, UpstreamError
-from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
+from mcptap.exchange import Exchange, RpcError, Session, UnansweredError, passed_on_id
 from mcptap.model import Json, Target
 from mcptap.protocol import METHOD_NOT_FOUND, STREAM_CLOSED
 from mcptap.tap.backends.routing import LISTEN, Routing
@@ -57,6 +57,9 @@ class LiveBackend:
             of which can't be told whose it is, so that nobody gets it.
         report: Takes lines for the user.
         schema_of: Gives the schema of a tool whose arguments are mirrored in headers.
+
+    Attributes:
+        reconnects: How many connections were opened in the place of broken ones.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class LiveBackend:
         self.on_stray = on_stray
         self.report = report
         self.schema_of = schema_of
+        self.reconnects = 0
         self._tasks: TaskGroup
         self._opener: Opener
         self._shared = contextlib.AsyncExitStack()
@@ -124,6 +128,7 @@ class LiveBackend:
             async with self._opening:
                 found = self._connections.get(key)
                 if found is None or found.peer.ended is not None:
+                    self.reconnects += found is not None
                     found = await self._tasks.start(self._host, key)
                     self._connections[key] = found
         return found
@@ -181,6 +186,7 @@ class _Connection:
         number = self.peer.next_id()
         params = self._routing.open(number, exchange)
         answered = True
+        exchange.sent_as = number
         exchange.sent_at = time.perf_counter()
         slow = asyncio.get_running_loop().call_later(_SLOW, self._is_slow, exchange.method)
         try:
@@ -200,6 +206,7 @@ class _Connection:
         finally:
             slow.cancel()
             exchange.answered_at = time.perf_counter()
+            exchange.sent_in = getattr(self.peer.link, "session_id", None)
             self._routing.close(number, answered=answered)
         if exchange.method == "initialize" and isinstance(result.get("protocolVersion"), str):
             self._version = result["protocolVersion"]
@@ -231,6 +238,7 @@ class _Connection:
     async def on_request(self, inbound: Inbound) -> Json:
         method, params = inbound.method, inbound.params
         route = self._routing.find(method, params, inbound.origin)
+        passed_on_id.set(inbound.id)  # it is answered by a task of its own
         if route is not None:
             return await route.exchange.ask(method, params)
         client = self._only_client()

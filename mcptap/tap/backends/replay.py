@@ -80,6 +80,7 @@ class _CassetteSession:
         match found:
             case Hit():
                 exchange.notes["repeat" if found.repeat else "hit"] = found.interaction.seq
+                exchange.notes["replayed"] = found
                 return await self._answer(exchange, found.entry, found.interaction)
             case Pong():
                 return found.result

@@ -60,6 +60,11 @@ class _HttpLink:
         self._posts: dict[Id, tuple[anyio.CancelScope, bool]] = {}
         self._before: anyio.Event | None = None
 
+    @property
+    def session_id(self) -> str | None:
+        """The server's own id of the session, where it has given one."""
+        return self._session_headers.get(_SESSION)
+
     def send(self, frame: Frame, headers: Mapping[str, str] | None = None) -> None:
         method = frame.get("method")
         if method == "notifications/cancelled" and self._cancel(frame["params"].get("requestId")):

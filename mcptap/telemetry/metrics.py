@@ -1,0 +1,74 @@
+"""The conventions' four histograms, and counters for what they don't know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeAlias
+
+from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
+
+from mcptap.telemetry import conventions as names
+from mcptap.telemetry.operation import Attribute
+
+Reader: TypeAlias = Callable[[], int]
+"""Reads a count that only grows."""
+
+_COUNTERS: Final[Mapping[str, tuple[str, str]]] = {
+    names.RECORDED_INTERACTIONS: ("{interaction}", "Interactions that were recorded."),
+    names.RECORDED_BYTES: ("By", "What was written to cassettes."),
+    names.RECORDING_GAPS: ("{line}", "Lines of cassettes that could not be written."),
+    names.REPLAY_MISSES: ("{request}", "Requests, and answers to server requests, that were not recorded."),
+    names.UPSTREAM_RECONNECTS: ("{connection}", "Connections to the server in the place of broken ones."),
+}
+
+
+class Instruments:
+    """Everything that is measured.
+
+    Args:
+        meter: Makes the instruments.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self.server_operation = _histogram(meter, names.SERVER_OPERATION_DURATION, "From arrival to answer.")
+        self.client_operation = _histogram(meter, names.CLIENT_OPERATION_DURATION, "From sending to answer.")
+        self.server_session = _histogram(meter, names.SERVER_SESSION_DURATION, "Of a client's session.")
+        self.client_session = _histogram(
+            meter, names.CLIENT_SESSION_DURATION, "Of a session with the real server."
+        )
+        self._readers: dict[str, list[Reader]] = {name: [] for name in _COUNTERS}
+        for name, (unit, description) in _COUNTERS.items():
+            meter.create_observable_counter(name, [self._observer(name)], unit, description)
+
+    def watch(self, name: str, reader: Reader) -> None:
+        """Have a count read whenever metrics are collected: counting costs a request nothing.
+
+        Args:
+            name: The counter's name.
+            reader: Called from the thread that collects, until the process ends.
+        """
+        self._readers[name].append(reader)
+
+    def _observer(self, name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            readers = self._readers[name]
+            return [Observation(sum(read() for read in readers))] if readers else []
+
+        return observe
+
+
+def _histogram(meter: Meter, name: str, description: str) -> Histogram:
+    return meter.create_histogram(
+        name,
+        unit="s",
+        description=description,
+        explicit_bucket_boundaries_advisory=[float(each) for each in names.DURATION_BOUNDARIES],
+    )
+
+
+def record(histogram: Histogram, seconds: float, *parts: Mapping[str, Attribute]) -> None:
+    """Record a duration with the attributes of all parts."""
+    attributes: dict[str, Attribute] = {}
+    for part in parts:
+        attributes |= part
+    histogram.record(seconds, attributes)

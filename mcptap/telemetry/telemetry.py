@@ -1,0 +1,80 @@
+"""What telemetry there is: a tracer, instruments, or both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
+from weakref import WeakKeyDictionary, WeakSet
+
+from opentelemetry import metrics, trace
+
+from mcptap import __version__
+from mcptap.exchange import Session
+from mcptap.model import Json
+from mcptap.protocol import VERSION_META, meta_of
+from mcptap.telemetry import conventions as names
+from mcptap.telemetry.metrics import Instruments
+from mcptap.telemetry.tracing import ApplicationTracing, Tracing
+
+_MODERN: Final = "modern"
+
+
+@dataclass(slots=True, eq=False)
+class Telemetry:
+    """Where spans and metrics go.
+
+    Attributes:
+        tracing: Opens spans; ``None`` where there are none.
+        instruments: Measure; ``None`` where nothing does.
+        capture: Gives what of a tool call's arguments or results, or of a prompt's, may be shown;
+            ``None`` where nothing of them is.
+        close: Sends what is left and ends.
+        heard: The sessions whose own channel is traced.
+    """
+
+    tracing: Tracing | None = None
+    instruments: Instruments | None = None
+    capture: Callable[[Json], Json] | None = None
+    close: Callable[[], None] = lambda: None
+    heard: WeakSet[Session] = field(default_factory=WeakSet)
+    _versions: WeakKeyDictionary[Session, str] = field(default_factory=WeakKeyDictionary)
+
+    @property
+    def on(self) -> bool:
+        """Whether anything goes anywhere."""
+        return self.tracing is not None or self.instruments is not None
+
+    def version_of(self, session: Session, params: Json | None) -> str | None:
+        """The protocol version of a request: it says so itself, or its session has agreed on one."""
+        if session.era == _MODERN:
+            version = meta_of(params).get(VERSION_META)
+            return version if isinstance(version, str) else None
+        return self._versions.get(session)
+
+    def agreed(self, session: Session, result: Json) -> None:
+        """Learn the version from the result of an ``initialize``."""
+        version = result.get("protocolVersion")
+        if isinstance(version, str):
+            self._versions[session] = version
+
+
+def of_application() -> Telemetry:
+    """What goes to the providers that the application has set; off where it has set none."""
+    tracing, instruments = None, None
+    provider = trace.get_tracer_provider()
+    if not isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
+        tracing = ApplicationTracing(provider.get_tracer(names.SCOPE, __version__))
+    meter_provider = metrics.get_meter_provider()
+    sdk = sys.modules.get("opentelemetry.sdk.metrics")
+    if sdk is not None and isinstance(meter_provider, sdk.MeterProvider):
+        instruments = _instruments_of(meter_provider)
+    return Telemetry(tracing, instruments)
+
+
+@cache
+def _instruments_of(provider: metrics.MeterProvider) -> Instruments:
+    """A provider's instruments; it wants each to be made once."""
+    return Instruments(provider.get_meter(names.SCOPE, __version__))

@@ -1,0 +1,150 @@
+"""One request or notification with its span and its duration."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import anyio
+from mcp.shared.exceptions import MCPError
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
+
+from mcptap.exchange import Exchange, RpcError, UnansweredError
+from mcptap.model import Json, Outcome
+from mcptap.tap.channel import WireError, raw_error
+from mcptap.telemetry import content
+from mcptap.telemetry import conventions as names
+from mcptap.telemetry.operation import (
+    SUCCESS,
+    Attribute,
+    Connection,
+    Ending,
+    ending_of_error,
+    ending_of_result,
+    ending_without_answer,
+    operation_of,
+    uri_of,
+)
+from mcptap.telemetry.telemetry import Telemetry
+from mcptap.telemetry.tracing import UNSET
+
+
+class Traced:
+    """A request or notification that is under way; it is measured from here on.
+
+    Args:
+        telemetry: Where its span and its duration go.
+        kind: SERVER where it came in, CLIENT where it goes out.
+        method: Its method.
+        params: Its params.
+        connection: What it came in or goes out on.
+        parent: The context of its span.
+        links: The spans that it is linked to.
+        request_id: Its JSON-RPC id.
+        more: Further attributes of the span.
+
+    Attributes:
+        span: Its span, where there are spans.
+    """
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        kind: SpanKind,
+        method: str,
+        params: Json | None,
+        connection: Connection,
+        *,
+        parent: Context,
+        links: Sequence[SpanContext] = (),
+        request_id: str | int | None = None,
+        more: dict[str, Attribute] | None = None,
+    ) -> None:
+        self.started = time.perf_counter()
+        self._telemetry = telemetry
+        self._kind = kind
+        self._method = method
+        self._operation = operation_of(method, params, connection)
+        self._agreed: dict[str, Attribute] = {}
+        self.span = None
+        if telemetry.tracing is not None:
+            attributes = dict(self._operation.attributes)
+            if request_id is not None:
+                attributes[names.REQUEST_ID] = str(request_id)
+            if (uri := uri_of(method, params)) is not None:
+                attributes[names.RESOURCE_URI] = uri
+            if more:
+                attributes |= more
+            if telemetry.capture is not None and params:
+                attributes |= content.of_params(method, telemetry.capture(params))
+            self.span = telemetry.tracing.start(self._operation.span_name, kind, parent, attributes, links)
+
+    def agreed(self, version: str | None) -> None:
+        """Note the protocol version that an ``initialize`` has led to."""
+        if version is not None:
+            self._agreed[names.PROTOCOL_VERSION] = version
+
+    def answered(self, result: Json, more: dict[str, Attribute] | None = None) -> None:
+        """End it with a result."""
+        if self.span is not None and self._telemetry.capture is not None and self._method == "tools/call":
+            self.span.attributes |= content.of_result(self._telemetry.capture(result))
+        self.end(ending_of_result(self._method, result), more)
+
+    def raised(
+        self, error: BaseException, without: Outcome, more: dict[str, Attribute] | None = None
+    ) -> None:
+        """End it with an exception; ``without`` is why there is no answer if it is cancelled."""
+        self.end(_ending_of(error, without, server=self._kind is SpanKind.SERVER), more)
+
+    def end(self, ending: Ending = SUCCESS, more: dict[str, Attribute] | None = None) -> None:
+        """End it.
+
+        Args:
+            ending: How.
+            more: Further attributes of the span.
+        """
+        instruments = self._telemetry.instruments
+        if instruments is not None:
+            server = self._kind is SpanKind.SERVER
+            histogram = instruments.server_operation if server else instruments.client_operation
+            seconds = time.perf_counter() - self.started
+            attributes = {**self._operation.attributes, **self._agreed, **ending.metric_attributes()}
+            histogram.record(seconds, attributes)
+        if (span := self.span) is None:
+            return
+        if ending is SUCCESS:
+            status = UNSET
+        else:
+            span.attributes |= ending.metric_attributes()
+            if ending.outcome is not None:
+                span.attributes[names.OUTCOME] = ending.outcome
+            failed = ending.error_type is not None
+            status = Status(StatusCode.ERROR, ending.description) if failed else UNSET
+        if self._agreed:
+            span.attributes |= self._agreed
+        if more:
+            span.attributes |= more
+        span.end(status)
+
+
+def given_up(exchange: Exchange) -> Outcome:
+    """Why a request whose task was cancelled has no answer."""
+    return "disconnected" if exchange.cancelled() is None else "cancelled"
+
+
+def _ending_of(error: BaseException, without: Outcome, *, server: bool) -> Ending:
+    if isinstance(error, anyio.get_cancelled_exc_class()):
+        return ending_without_answer(without)
+    match error:
+        case UnansweredError():
+            raw, unanswered = error.error, True
+        case RpcError():
+            raw, unanswered = error.error, False
+        case MCPError():
+            raw, unanswered = raw_error(error), isinstance(error, WireError) and error.unanswered
+        case _:
+            return Ending(type(error).__qualname__, description=str(error))
+    if unanswered and not server:  # the answer is mcptap's own: nothing came from the server
+        return Ending("unanswered", description=str(raw.get("message", "")), outcome="unanswered")
+    return ending_of_error(raw, server=server, outcome="unanswered" if unanswered else None)
