@@ -6,11 +6,13 @@ import click
 
 from mcptap.cli.options import front_options, make_front, make_headers, make_target, target_options
 from mcptap.cli.serving import quiet_libraries, require_command, run
+from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 
 
 @click.command("proxy")
 @target_options
 @front_options
+@telemetry_options
 def command(
     *,
     url: str | None,
@@ -22,6 +24,7 @@ def command(
     port: int,
     path: str | None,
     debug: bool,
+    telemetry: TelemetryOptions,
 ) -> int:
     r"""Stand in for an MCP server and pass everything on.
 
@@ -32,6 +35,7 @@ def command(
     if front.transport != "stdio":
         require_command(target)
     quiet_libraries(debug=debug)
+    observed = telemetry.set_up(front)
     from mcptap.tap.app import create_tap  # noqa: PLC0415 - imports FastMCP
 
-    return run(create_tap(target, name=name, headers=make_headers(headers)), front)
+    return run(create_tap(target, name=name, headers=make_headers(headers), telemetry=observed), front)

@@ -17,6 +17,7 @@ from mcptap.cli.options import (
     target_options,
 )
 from mcptap.cli.serving import quiet_libraries, require_command, run
+from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 
 
 @click.command("record")
@@ -55,6 +56,7 @@ from mcptap.cli.serving import quiet_libraries, require_command, run
     "--normalize", is_flag=True, help="Take times and ids out at the end, so that two runs compare."
 )
 @front_options
+@telemetry_options
 def command(
     *,
     url: str | None,
@@ -73,6 +75,7 @@ def command(
     port: int,
     path: str | None,
     debug: bool,
+    telemetry: TelemetryOptions,
 ) -> int:
     r"""Stand in for an MCP server and record every request with its answer.
 
@@ -84,6 +87,7 @@ def command(
     if front.transport != "stdio":
         require_command(target)
     quiet_libraries(debug=debug)
+    observed = telemetry.set_up(front)
     from mcptap.tap.app import create_tap  # noqa: PLC0415 - imports FastMCP
 
     tap = create_tap(
@@ -96,5 +100,6 @@ def command(
         headers=make_headers(headers),
         redaction=make_redaction(redact_rules, no_redact=no_redact),
         normalize=normalize,
+        telemetry=observed,
     )
     return run(tap, front)

@@ -8,12 +8,14 @@ import click
 
 from mcptap.cli.options import front_options, make_front
 from mcptap.cli.serving import quiet_libraries, run
+from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 
 
 @click.command("replay")
 @click.argument("cassette", type=click.Path(path_type=Path))
 @click.option("--fail-on-unused", is_flag=True, help="Exit 1 if recorded requests were not made.")
 @front_options
+@telemetry_options
 def command(
     *,
     cassette: Path,
@@ -23,6 +25,7 @@ def command(
     port: int,
     path: str | None,
     debug: bool,
+    telemetry: TelemetryOptions,
 ) -> int:
     r"""Serve CASSETTE, or all cassettes of a folder, in place of the server that they were recorded from.
 
@@ -34,7 +37,8 @@ def command(
     """
     front = make_front(transport, host, port, path)
     quiet_libraries(debug=debug)
+    observed = telemetry.set_up(front)
     from mcptap.cassette.opening import open_all  # noqa: PLC0415 - only when it runs
     from mcptap.tap.app import create_tap  # noqa: PLC0415 - imports FastMCP
 
-    return run(create_tap(open_all(cassette)), front, fail_on_unused=fail_on_unused)
+    return run(create_tap(open_all(cassette), telemetry=observed), front, fail_on_unused=fail_on_unused)

@@ -39,7 +39,16 @@ def run(tap: Tap, front: Front, *, fail_on_unused: bool = False) -> int:
         uses_uvloop = True
     import anyio  # noqa: PLC0415 - not for --help
 
-    anyio.run(partial(_serve, tap, front), backend_options={"use_uvloop": uses_uvloop})
+    telemetry = tap.telemetry
+    if telemetry is not None and telemetry.scrape is not None:
+        from mcptap.telemetry.prometheus import serve_metrics  # noqa: PLC0415 - only if it is asked for
+
+        serve_metrics(tap, telemetry.scrape)
+    try:
+        anyio.run(partial(_serve, tap, front), backend_options={"use_uvloop": uses_uvloop})
+    finally:
+        if telemetry is not None:
+            telemetry.close()
     return _exit_code(tap, fail_on_unused=fail_on_unused)
 
 

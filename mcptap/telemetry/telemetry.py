@@ -31,6 +31,7 @@ class Telemetry:
         instruments: Measure; ``None`` where nothing does.
         capture: Gives what of a tool call's arguments or results, or of a prompt's, may be shown;
             ``None`` where nothing of them is.
+        scrape: Gives the metrics of this moment, where Prometheus is to fetch them.
         close: Sends what is left and ends.
         heard: The sessions whose own channel is traced.
     """
@@ -38,6 +39,7 @@ class Telemetry:
     tracing: Tracing | None = None
     instruments: Instruments | None = None
     capture: Callable[[Json], Json] | None = None
+    scrape: Callable[[str], tuple[bytes, str]] | None = None
     close: Callable[[], None] = lambda: None
     heard: WeakSet[Session] = field(default_factory=WeakSet)
     _versions: WeakKeyDictionary[Session, str] = field(default_factory=WeakKeyDictionary)
