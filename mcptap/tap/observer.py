@@ -46,6 +46,7 @@ from mcptap.tap.private import (
     request_channel_of,
 )
 from mcptap.tap.recording import hear, record_request, reported
+from mcptap.telemetry.elsewhere import around_notification, around_request, within_span
 
 _STATE: Final = "mcptap-observed"
 _INVALID_PARAMS: Final = -32602
@@ -90,7 +91,7 @@ class Observer:
                     hear(self._recorder, session)
                     if context.method != "notifications/cancelled":
                         self._recorder.message(session, "client", context.method, context.params)
-                return await call_next(context)
+                return await around_notification(context, session, call_next)
             return await self._request(context, session, call_next)
         finally:
             _observed.reset(token)
@@ -112,7 +113,7 @@ class Observer:
         async def answer() -> Any:
             exchange.sent_at = time.perf_counter()
             try:
-                return await call_next(context)
+                return await call_next(within_span(context, exchange))
             except ValidationError as error:
                 raise WireError(
                     {"code": _INVALID_PARAMS, "message": "Invalid request parameters", "data": ""}
@@ -127,8 +128,14 @@ class Observer:
             finally:
                 exchange.answered_at = time.perf_counter()
 
-        return await record_request(
-            self._recorder, exchange, answer, lambda result: _wire_form(context.params, result)
+        def to_wire(result: Any) -> Json:
+            return _wire_form(context.params, result)
+
+        return await around_request(
+            exchange,
+            context.request,
+            lambda: record_request(self._recorder, exchange, answer, to_wire),
+            to_wire,
         )
 
     def _session(self, context: ServerRequestContext[Any, Any]) -> Session:

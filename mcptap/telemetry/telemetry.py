@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import Final
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -65,18 +65,24 @@ class Telemetry:
 
 def of_application() -> Telemetry:
     """What goes to the providers that the application has set; off where it has set none."""
-    tracing, instruments = None, None
-    provider = trace.get_tracer_provider()
-    if not isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
-        tracing = ApplicationTracing(provider.get_tracer(names.SCOPE, __version__))
-    meter_provider = metrics.get_meter_provider()
+    tracer_provider, meter_provider = trace.get_tracer_provider(), metrics.get_meter_provider()
     sdk = sys.modules.get("opentelemetry.sdk.metrics")
-    if sdk is not None and isinstance(meter_provider, sdk.MeterProvider):
-        instruments = _instruments_of(meter_provider)
-    return Telemetry(tracing, instruments)
+    return _of_providers(
+        None
+        if isinstance(tracer_provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider)
+        else tracer_provider,
+        meter_provider if sdk is not None and isinstance(meter_provider, sdk.MeterProvider) else None,
+    )
 
 
-@cache
-def _instruments_of(provider: metrics.MeterProvider) -> Instruments:
-    """A provider's instruments; it wants each to be made once."""
-    return Instruments(provider.get_meter(names.SCOPE, __version__))
+@lru_cache(maxsize=4)
+def _of_providers(
+    tracer_provider: trace.TracerProvider | None, meter_provider: metrics.MeterProvider | None
+) -> Telemetry:
+    """The telemetry of two providers: it knows sessions, and instruments are made once."""
+    telemetry = Telemetry()
+    if tracer_provider is not None:
+        telemetry.tracing = ApplicationTracing(tracer_provider.get_tracer(names.SCOPE, __version__))
+    if meter_provider is not None:
+        telemetry.instruments = Instruments(meter_provider.get_meter(names.SCOPE, __version__))
+    return telemetry
