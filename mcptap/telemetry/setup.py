@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Final, cast
 
@@ -29,11 +29,16 @@ from mcptap.errors import UsageError
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.direct import DirectTracing
 from mcptap.telemetry.metrics import Instruments
+from mcptap.telemetry.otlp import span_exporter
 from mcptap.telemetry.sending import Complaints, Delivery, WatchedMetrics, end_soon
-from mcptap.telemetry.settings import Settings, otlp_of
+from mcptap.telemetry.settings import Protocol, Settings, otlp_of
 from mcptap.telemetry.telemetry import Telemetry, of_application
 
-_OTLP: Final = {"otlp": None, "otlp_proto_grpc": "grpc", "otlp_proto_http": "http/protobuf"}
+_OTLP: Final[Mapping[str, Protocol | None]] = {
+    "otlp": None,
+    "otlp_proto_grpc": "grpc",
+    "otlp_proto_http": "http/protobuf",
+}
 _PROMETHEUS: Final = "prometheus"
 _UNKNOWN_SERVICE: Final = "unknown_service"
 
@@ -102,16 +107,7 @@ def _span_exporter(name: str, url: str | None) -> SpanExporter:
     if name == "console":
         return ConsoleSpanExporter(out=sys.stderr)
     if name in _OTLP:
-        otlp = otlp_of("traces", url)
-        if (_OTLP[name] or otlp.protocol) == "grpc":
-            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - slow
-                OTLPSpanExporter as GrpcSpanExporter,
-            )
-
-            return GrpcSpanExporter(endpoint=otlp.endpoint)
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-
-        return OTLPSpanExporter(endpoint=otlp.endpoint)
+        return span_exporter(otlp_of("traces", url), _OTLP[name])
     return cast("SpanExporter", _plugin("opentelemetry_traces_exporter", name, "OTEL_TRACES_EXPORTER")())
 
 
