@@ -16,7 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision, Sampler
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision, Sampler
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
@@ -72,13 +72,19 @@ class DirectTracing:
             trace_id = above.trace_id
         else:
             above, trace_id = None, self.ids.generate_trace_id()
-        sampling = self.sampler.should_sample(parent, trace_id, name, kind, attributes)
+        if self.sampler is DEFAULT_ON:  # what nearly everybody has: it is quicker done than asked
+            sampled = above is None or above.trace_flags.sampled
+            state = None if above is None else above.trace_state
+        else:
+            sampling = self.sampler.should_sample(parent, trace_id, name, kind, attributes)
+            sampled = sampling.decision is Decision.RECORD_AND_SAMPLE
+            state = sampling.trace_state
         context = SpanContext(
             trace_id,
             self.ids.generate_span_id(),
             is_remote=False,
-            trace_flags=_SAMPLED if sampling.decision is Decision.RECORD_AND_SAMPLE else _NOT_SAMPLED,
-            trace_state=sampling.trace_state,
+            trace_flags=_SAMPLED if sampled else _NOT_SAMPLED,
+            trace_state=state,
         )
         return _DirectSpan(self, name, kind, context, parent, above, attributes, links)
 
@@ -92,6 +98,7 @@ class _DirectSpan(NamedSpan):
     __slots__ = (
         "_above",
         "_events",
+        "_inside",
         "_kind",
         "_links",
         "_name",
@@ -121,12 +128,15 @@ class _DirectSpan(NamedSpan):
         self._links = [Link(each) for each in links]
         self._events: BoundedList[Event] | None = None
         self._started = time.time_ns()
+        self._inside: Context | None = None
         self.context = context
         self.recording = context.trace_flags.sampled
         self.attributes = attributes
 
     def within(self) -> Context:
-        return set_span_in_context(NonRecordingSpan(self.context), self._parent)
+        if self._inside is None:
+            self._inside = set_span_in_context(NonRecordingSpan(self.context), self._parent)
+        return self._inside
 
     def event(self, name: str, attributes: Attributes) -> None:
         if self.recording:

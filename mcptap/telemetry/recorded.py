@@ -1,0 +1,214 @@
+"""A recording as spans, with its own times: those that it had live, or would have had."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event as SpanEvent
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, get_current_span
+
+from mcptap.cassette.reader import Cassette
+from mcptap.model import Event, Interaction, Json, SessionStart
+from mcptap.protocol import VERSION_META, meta_of
+from mcptap.telemetry import content
+from mcptap.telemetry import conventions as names
+from mcptap.telemetry.context import parent_of, recorded_span
+from mcptap.telemetry.operation import (
+    SUCCESS,
+    Attribute,
+    Connection,
+    Ending,
+    ending_of_error,
+    ending_of_result,
+    ending_without_answer,
+    operation_of,
+    server_of,
+    uri_of,
+)
+from mcptap.telemetry.telemetry import Capture
+
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_NANOSECONDS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What all spans of an export have in common.
+
+    Attributes:
+        resource: What is said of mcptap.
+        scope: The instrumentation scope.
+        capture: Gives what of arguments and results may be shown.
+    """
+
+    resource: Resource
+    scope: InstrumentationScope
+    capture: Capture | None = None
+
+
+def spans_of(cassette: Cassette, about: About) -> Iterator[ReadableSpan]:
+    """The spans of every recorded request, in the order of the cassette.
+
+    A request that was recorded without telemetry has ids of its own, the same ones each time. When the
+    server was asked within mcptap's own time is not recorded, so that stands half before and half after.
+
+    Args:
+        cassette: The recording.
+        about: What all spans have in common.
+
+    Raises:
+        CassetteError: The cassette is damaged.
+    """
+    zero = int(datetime.fromisoformat(cassette.header.recorded_at).timestamp() * _NANOSECONDS)
+    sessions: dict[int, SessionStart] = {}
+    versions: dict[int, str] = {}
+    for record in cassette.records():
+        if isinstance(record, SessionStart):
+            sessions[record.session] = record
+        elif isinstance(record, Interaction):
+            if record.method == "initialize" and record.result is not None:
+                versions[record.session] = str(record.result.get("protocolVersion"))
+            yield from _Request(cassette, about, zero, record, sessions, versions).spans()
+
+
+class _Request:
+    def __init__(
+        self,
+        cassette: Cassette,
+        about: About,
+        zero: int,
+        interaction: Interaction,
+        sessions: dict[int, SessionStart],
+        versions: dict[int, str],
+    ) -> None:
+        self._cassette = cassette
+        self._about = about
+        self._interaction = interaction
+        self._started = zero + round(interaction.at * _NANOSECONDS)
+        session = sessions.get(interaction.session)
+        version = meta_of(interaction.params).get(VERSION_META) or versions.get(interaction.session)
+        upstream = cassette.header.upstream
+        self._front = Connection(version, session.transport if session else "memory")
+        self._back = Connection(version, upstream.transport if upstream else "memory", server=server_of(upstream))
+        self._parent, self._context = self._place()
+
+    def spans(self) -> Iterator[ReadableSpan]:
+        """The SERVER span, the CLIENT span inside it and those of what the server asked."""
+        interaction = self._interaction
+        upstream_ms, own_ms = interaction.ms or 0.0, interaction.proxy_ms or 0.0
+        last = max((event.at_ms + (event.ms or 0.0) for event in interaction.events), default=0.0)
+        total = max(upstream_ms + own_ms, last)
+        inside = self._context
+        if interaction.ms is not None:
+            inside = self._derived("hop")
+            yield self._span(
+                SpanKind.CLIENT, interaction.method, interaction.params, self._back, inside, self._context,
+                own_ms / 2, own_ms / 2 + upstream_ms, self._ending(server=False),
+            )  # fmt: skip
+        for number, event in enumerate(interaction.events):
+            if event.asked:
+                yield from self._asked(number, event, inside)
+        more: dict[str, Attribute] = {
+            names.PROXY_DURATION: own_ms / 1000,
+            names.CASSETTE: str(self._cassette.path),
+            names.SEQ: interaction.seq,
+        }
+        yield self._span(
+            SpanKind.SERVER, interaction.method, interaction.params, self._front, self._context, self._parent,
+            0.0, total, self._ending(server=True), more,
+            [each for each in interaction.events if not each.asked],
+        )  # fmt: skip
+
+    def _asked(self, number: int, event: Event, inside: SpanContext) -> Iterator[ReadableSpan]:
+        outer, inner = self._derived(f"asked {number}"), self._derived(f"passed on {number}")
+        until = event.at_ms + (event.ms or 0.0)
+        for kind, context, parent in ((SpanKind.SERVER, outer, inside), (SpanKind.CLIENT, inner, outer)):
+            server = kind is SpanKind.SERVER
+            ending = SUCCESS if event.error is None else ending_of_error(event.error, server=server)
+            yield self._span(
+                kind, event.method, event.params, self._front, context, parent, event.at_ms, until, ending
+            )
+
+    def _place(self) -> tuple[SpanContext | None, SpanContext]:
+        """The parent that the client named, and the span itself."""
+        interaction = self._interaction
+        context, _ = parent_of(interaction.params, around=Context())
+        named = get_current_span(context).get_span_context()
+        parent = named if named.is_valid else None
+        own = recorded_span(interaction.trace_id, interaction.span_id)
+        if own is None:
+            trace_id = parent.trace_id if parent is not None else self._number("trace", 16)
+            return parent, SpanContext(trace_id, self._number("span", 8), is_remote=False, trace_flags=_SAMPLED)
+        if parent is not None and parent.trace_id != own.trace_id:
+            parent = None
+        return parent, SpanContext(own.trace_id, own.span_id, is_remote=False, trace_flags=_SAMPLED)
+
+    def _derived(self, part: str) -> SpanContext:
+        number = self._number(part, 8)
+        return SpanContext(self._context.trace_id, number, is_remote=False, trace_flags=_SAMPLED)
+
+    def _number(self, part: str, size: int) -> int:
+        text = f"{self._cassette.header.id}/{self._interaction.seq}/{part}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:size]) or 1
+
+    def _ending(self, *, server: bool) -> Ending:
+        interaction = self._interaction
+        if interaction.result is not None:
+            return ending_of_result(interaction.method, interaction.result)
+        if interaction.error is not None:
+            return ending_of_error(interaction.error, server=server)
+        return ending_without_answer(interaction.outcome or "unanswered")
+
+    def _at(self, milliseconds: float) -> int:
+        return self._started + round(milliseconds * 1_000_000)
+
+    def _span(
+        self,
+        kind: SpanKind,
+        method: str,
+        params: Json | None,
+        connection: Connection,
+        context: SpanContext,
+        parent: SpanContext | None,
+        start_ms: float,
+        end_ms: float,
+        ending: Ending,
+        more: dict[str, Attribute] | None = None,
+        events: list[Event] | None = None,
+    ) -> ReadableSpan:
+        operation = operation_of(method, params, connection)
+        attributes = {**operation.attributes, **ending.metric_attributes(), **(more or {})}
+        if (uri := uri_of(method, params)) is not None:
+            attributes[names.RESOURCE_URI] = uri
+        if ending.outcome is not None:
+            attributes[names.OUTCOME] = ending.outcome
+        capture, result = self._about.capture, self._interaction.result
+        if capture is not None:
+            attributes |= content.of_params(method, capture(params or {}))
+            if method == "tools/call" and result is not None:
+                attributes |= content.of_result(capture(result))
+        failed = ending.error_type is not None
+        return ReadableSpan(
+            operation.span_name,
+            context=context,
+            parent=parent,
+            resource=self._about.resource,
+            attributes=attributes,
+            events=[
+                SpanEvent(each.method, {names.METHOD: each.method}, self._at(each.at_ms))
+                for each in events or ()
+            ],
+            kind=kind,
+            status=Status(StatusCode.ERROR, ending.description) if failed else Status(),
+            start_time=self._at(start_ms),
+            end_time=self._at(end_ms),
+            instrumentation_scope=self._about.scope,
+        )
