@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "inspect": "Show what a cassette holds.",
     "doctor": "Check a cassette, and save what can be saved.",
     "redact": "Take secrets, or times and ids, out of a cassette.",
+    "export": "Give a recording to other tools.",
 }
 
 

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 
 from mcptap.codec import dumps
-from mcptap.model import Json
+from mcptap.model import Json, Target
+from mcptap.redaction.redactor import Redactor
+from mcptap.redaction.rules import BUILT_IN
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.operation import Attribute
+from mcptap.telemetry.telemetry import Redact
+
+
+def redactor(target: Target | None) -> Redact:
+    """What takes secrets out of params and results, by the rules that a cassette has by default.
+
+    Args:
+        target: The server; its name is the salt of the placeholders, as in its cassettes.
+    """
+    name = target.name if target is not None else ""
+    salt = blake2b(name.encode(), digest_size=8, person=b"mcptap").hexdigest()
+    return Redactor(BUILT_IN, salt).value
+
+
+def redacted_text(redact: Redact, member: str, text: str) -> str:
+    """A text that stands alone, such as an error's message."""
+    return str(redact({member: text}).get(member, ""))
 
 
 def of_params(method: str, params: Json) -> dict[str, Attribute]:

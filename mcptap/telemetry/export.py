@@ -16,7 +16,7 @@ from mcptap.telemetry import conventions as names
 from mcptap.telemetry.otlp import span_exporter
 from mcptap.telemetry.recorded import About, spans_of
 from mcptap.telemetry.settings import Settings, otlp_of
-from mcptap.telemetry.setup import capture_of, resource
+from mcptap.telemetry.setup import resource
 
 _BATCH: Final = 512
 
@@ -36,7 +36,7 @@ def send(cassettes: Iterable[Cassette], settings: Settings) -> int:
         CassetteError: A cassette is damaged.
     """
     otlp = otlp_of("traces", settings.url)
-    about = About(resource(), InstrumentationScope(names.SCOPE, __version__), capture_of(settings))
+    about = About(resource(), InstrumentationScope(names.SCOPE, __version__), settings.capture_content)
     exporter = span_exporter(otlp)
     sent = 0
     spans = chain.from_iterable(spans_of(cassette, about) for cassette in cassettes)

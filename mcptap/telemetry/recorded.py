@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,7 +16,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, get_current_span
 
 from mcptap.cassette.reader import Cassette
-from mcptap.model import Event, Interaction, Json, SessionStart
+from mcptap.model import Event, Interaction, SessionStart
 from mcptap.protocol import VERSION_META, meta_of
 from mcptap.telemetry import content
 from mcptap.telemetry import conventions as names
@@ -24,6 +24,7 @@ from mcptap.telemetry.context import parent_of, recorded_span
 from mcptap.telemetry.operation import (
     SUCCESS,
     Attribute,
+    Attributes,
     Connection,
     Ending,
     ending_of_error,
@@ -33,7 +34,7 @@ from mcptap.telemetry.operation import (
     server_of,
     uri_of,
 )
-from mcptap.telemetry.telemetry import Capture
+from mcptap.telemetry.telemetry import Redact
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _NANOSECONDS: Final = 1_000_000_000
@@ -46,12 +47,12 @@ class About:
     Attributes:
         resource: What is said of mcptap.
         scope: The instrumentation scope.
-        capture: Gives what of arguments and results may be shown.
+        capture_content: Whether arguments and results are shown.
     """
 
     resource: Resource
     scope: InstrumentationScope
-    capture: Capture | None = None
+    capture_content: bool = False
 
 
 def spans_of(cassette: Cassette, about: About) -> Iterator[ReadableSpan]:
@@ -68,6 +69,7 @@ def spans_of(cassette: Cassette, about: About) -> Iterator[ReadableSpan]:
         CassetteError: The cassette is damaged.
     """
     zero = int(datetime.fromisoformat(cassette.header.recorded_at).timestamp() * _NANOSECONDS)
+    redact = content.redactor(cassette.header.upstream)
     sessions: dict[int, SessionStart] = {}
     versions: dict[int, str] = {}
     for record in cassette.records():
@@ -76,7 +78,7 @@ def spans_of(cassette: Cassette, about: About) -> Iterator[ReadableSpan]:
         elif isinstance(record, Interaction):
             if record.method == "initialize" and record.result is not None:
                 versions[record.session] = str(record.result.get("protocolVersion"))
-            yield from _Request(cassette, about, zero, record, sessions, versions).spans()
+            yield from _Request(cassette, about, redact, zero, record, sessions, versions).spans()
 
 
 class _Request:
@@ -84,6 +86,7 @@ class _Request:
         self,
         cassette: Cassette,
         about: About,
+        redact: Redact,
         zero: int,
         interaction: Interaction,
         sessions: dict[int, SessionStart],
@@ -91,13 +94,16 @@ class _Request:
     ) -> None:
         self._cassette = cassette
         self._about = about
+        self._redact = redact
         self._interaction = interaction
         self._started = zero + round(interaction.at * _NANOSECONDS)
         session = sessions.get(interaction.session)
         version = meta_of(interaction.params).get(VERSION_META) or versions.get(interaction.session)
         upstream = cassette.header.upstream
         self._front = Connection(version, session.transport if session else "memory")
-        self._back = Connection(version, upstream.transport if upstream else "memory", server=server_of(upstream))
+        self._back = Connection(
+            version, upstream.transport if upstream else "memory", server=server_of(upstream)
+        )
         self._parent, self._context = self._place()
 
     def spans(self) -> Iterator[ReadableSpan]:
@@ -109,10 +115,9 @@ class _Request:
         inside = self._context
         if interaction.ms is not None:
             inside = self._derived("hop")
-            yield self._span(
-                SpanKind.CLIENT, interaction.method, interaction.params, self._back, inside, self._context,
-                own_ms / 2, own_ms / 2 + upstream_ms, self._ending(server=False),
-            )  # fmt: skip
+            times = (own_ms / 2, own_ms / 2 + upstream_ms)
+            ending = self._ending(server=False)
+            yield self._span(SpanKind.CLIENT, interaction, self._back, (inside, self._context), times, ending)
         for number, event in enumerate(interaction.events):
             if event.asked:
                 yield from self._asked(number, event, inside)
@@ -122,10 +127,15 @@ class _Request:
             names.SEQ: interaction.seq,
         }
         yield self._span(
-            SpanKind.SERVER, interaction.method, interaction.params, self._front, self._context, self._parent,
-            0.0, total, self._ending(server=True), more,
-            [each for each in interaction.events if not each.asked],
-        )  # fmt: skip
+            SpanKind.SERVER,
+            interaction,
+            self._front,
+            (self._context, self._parent),
+            (0.0, total),
+            self._ending(server=True),
+            more=more,
+            events=[each for each in interaction.events if not each.asked],
+        )
 
     def _asked(self, number: int, event: Event, inside: SpanContext) -> Iterator[ReadableSpan]:
         outer, inner = self._derived(f"asked {number}"), self._derived(f"passed on {number}")
@@ -133,9 +143,7 @@ class _Request:
         for kind, context, parent in ((SpanKind.SERVER, outer, inside), (SpanKind.CLIENT, inner, outer)):
             server = kind is SpanKind.SERVER
             ending = SUCCESS if event.error is None else ending_of_error(event.error, server=server)
-            yield self._span(
-                kind, event.method, event.params, self._front, context, parent, event.at_ms, until, ending
-            )
+            yield self._span(kind, event, self._front, (context, parent), (event.at_ms, until), ending)
 
     def _place(self) -> tuple[SpanContext | None, SpanContext]:
         """The parent that the client named, and the span itself."""
@@ -146,7 +154,9 @@ class _Request:
         own = recorded_span(interaction.trace_id, interaction.span_id)
         if own is None:
             trace_id = parent.trace_id if parent is not None else self._number("trace", 16)
-            return parent, SpanContext(trace_id, self._number("span", 8), is_remote=False, trace_flags=_SAMPLED)
+            return parent, SpanContext(
+                trace_id, self._number("span", 8), is_remote=False, trace_flags=_SAMPLED
+            )
         if parent is not None and parent.trace_id != own.trace_id:
             parent = None
         return parent, SpanContext(own.trace_id, own.span_id, is_remote=False, trace_flags=_SAMPLED)
@@ -173,42 +183,41 @@ class _Request:
     def _span(
         self,
         kind: SpanKind,
-        method: str,
-        params: Json | None,
+        said: Interaction | Event,
         connection: Connection,
-        context: SpanContext,
-        parent: SpanContext | None,
-        start_ms: float,
-        end_ms: float,
+        place: tuple[SpanContext, SpanContext | None],
+        times: tuple[float, float],
         ending: Ending,
-        more: dict[str, Attribute] | None = None,
-        events: list[Event] | None = None,
+        *,
+        more: Attributes | None = None,
+        events: Sequence[Event] = (),
     ) -> ReadableSpan:
+        """One span: where it stands (itself, its parent) and when (milliseconds from the arrival)."""
+        method, params = said.method, said.params
         operation = operation_of(method, params, connection)
         attributes = {**operation.attributes, **ending.metric_attributes(), **(more or {})}
         if (uri := uri_of(method, params)) is not None:
-            attributes[names.RESOURCE_URI] = uri
+            attributes[names.RESOURCE_URI] = content.redacted_text(self._redact, "uri", uri)
         if ending.outcome is not None:
             attributes[names.OUTCOME] = ending.outcome
-        capture, result = self._about.capture, self._interaction.result
-        if capture is not None:
-            attributes |= content.of_params(method, capture(params or {}))
-            if method == "tools/call" and result is not None:
-                attributes |= content.of_result(capture(result))
+        if self._about.capture_content:
+            attributes |= content.of_params(method, self._redact(params or {}))
+            if method == "tools/call" and said.result is not None:
+                attributes |= content.of_result(self._redact(said.result))
+        message = ending.description and content.redacted_text(self._redact, "message", ending.description)
         failed = ending.error_type is not None
         return ReadableSpan(
             operation.span_name,
-            context=context,
-            parent=parent,
+            context=place[0],
+            parent=place[1],
             resource=self._about.resource,
             attributes=attributes,
             events=[
-                SpanEvent(each.method, {names.METHOD: each.method}, self._at(each.at_ms))
-                for each in events or ()
+                SpanEvent(each.method, {names.METHOD: each.method}, self._at(each.at_ms)) for each in events
             ],
             kind=kind,
-            status=Status(StatusCode.ERROR, ending.description) if failed else Status(),
-            start_time=self._at(start_ms),
-            end_time=self._at(end_ms),
+            status=Status(StatusCode.ERROR, message) if failed else Status(),
+            start_time=self._at(times[0]),
+            end_time=self._at(times[1]),
             instrumentation_scope=self._about.scope,
         )

@@ -54,12 +54,12 @@ def set_up(settings: Settings, report: Callable[[str], None]) -> Telemetry:
         UsageError: Something that is named is not there, or can't be used.
     """
     application = of_application()
-    if application.on:
-        return application
-    if settings.config_file is not None:
-        return _from_file(settings.config_file, report)
+    if application.on or settings.config_file is not None:
+        found = application if application.on else _from_file(str(settings.config_file), report)
+        found.capture_content = settings.capture_content
+        return found
     complaints = Complaints(report)
-    resource = _resource()
+    about = resource()
     try:
         deliveries = [
             Delivery(_span_exporter(name, settings.url), name, complaints) for name in settings.traces
@@ -78,9 +78,9 @@ def set_up(settings: Settings, report: Callable[[str], None]) -> Telemetry:
     tracing, instruments, provider = None, None, None
     if deliveries:
         scope = InstrumentationScope(names.SCOPE, __version__)
-        tracing = DirectTracing(deliveries, resource, scope, _sampler())
+        tracing = DirectTracing(deliveries, about, scope, _sampler())
     if readers:
-        provider = MeterProvider(readers, resource, shutdown_on_exit=False)
+        provider = MeterProvider(readers, about, shutdown_on_exit=False)
         instruments = Instruments(provider.get_meter(names.SCOPE, __version__))
 
     def close() -> None:
@@ -90,17 +90,17 @@ def set_up(settings: Settings, report: Callable[[str], None]) -> Telemetry:
         if dropped:
             report(f"telemetry: {dropped} spans were dropped")
 
-    return Telemetry(tracing, instruments, scrape=scrape, close=close)
+    return Telemetry(tracing, instruments, settings.capture_content, scrape=scrape, close=close)
 
 
-def _resource() -> Resource:
+def resource() -> Resource:
     """What the variables say of mcptap, which has a name of its own where they don't name it."""
-    resource = Resource.create()
-    if str(resource.attributes.get(SERVICE_NAME, "")).startswith(_UNKNOWN_SERVICE):
-        resource = resource.merge(Resource({SERVICE_NAME: names.SCOPE}))
-    if SERVICE_VERSION not in resource.attributes:
-        resource = resource.merge(Resource({SERVICE_VERSION: __version__}))
-    return resource
+    found = Resource.create()
+    if str(found.attributes.get(SERVICE_NAME, "")).startswith(_UNKNOWN_SERVICE):
+        found = found.merge(Resource({SERVICE_NAME: names.SCOPE}))
+    if SERVICE_VERSION not in found.attributes:
+        found = found.merge(Resource({SERVICE_VERSION: __version__}))
+    return found
 
 
 def _span_exporter(name: str, url: str | None) -> SpanExporter:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
 
 from opentelemetry import metrics, trace
@@ -19,6 +19,7 @@ from mcptap.telemetry import conventions as names
 from mcptap.telemetry.metrics import Instruments
 from mcptap.telemetry.tracing import ApplicationTracing, Tracing
 
+Redact: TypeAlias = Callable[[Json], Json]
 _MODERN: Final = "modern"
 
 
@@ -29,8 +30,8 @@ class Telemetry:
     Attributes:
         tracing: Opens spans; ``None`` where there are none.
         instruments: Measure; ``None`` where nothing does.
-        capture: Gives what of a tool call's arguments or results, or of a prompt's, may be shown;
-            ``None`` where nothing of them is.
+        capture_content: Whether arguments and results are shown.
+        redact: Takes the secrets out of params or a result, as from a cassette.
         scrape: Gives the metrics of this moment, where Prometheus is to fetch them.
         close: Sends what is left and ends.
         heard: The sessions whose own channel is traced.
@@ -38,7 +39,8 @@ class Telemetry:
 
     tracing: Tracing | None = None
     instruments: Instruments | None = None
-    capture: Callable[[Json], Json] | None = None
+    capture_content: bool = False
+    redact: Redact = lambda value: value
     scrape: Callable[[str], tuple[bytes, str]] | None = None
     close: Callable[[], None] = lambda: None
     heard: WeakSet[Session] = field(default_factory=WeakSet)

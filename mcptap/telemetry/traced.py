@@ -73,11 +73,11 @@ class Traced:
             if request_id is not None:
                 attributes[names.REQUEST_ID] = str(request_id)
             if (uri := uri_of(method, params)) is not None:
-                attributes[names.RESOURCE_URI] = uri
+                attributes[names.RESOURCE_URI] = content.redacted_text(telemetry.redact, "uri", uri)
             if more:
                 attributes |= more
-            if telemetry.capture is not None and params:
-                attributes |= content.of_params(method, telemetry.capture(params))
+            if telemetry.capture_content and params:
+                attributes |= content.of_params(method, telemetry.redact(params))
             self.span = telemetry.tracing.start(self._operation.span_name, kind, parent, attributes, links)
 
     def agreed(self, version: str | None) -> None:
@@ -87,8 +87,8 @@ class Traced:
 
     def answered(self, result: Json, more: dict[str, Attribute] | None = None) -> None:
         """End it with a result."""
-        if self.span is not None and self._telemetry.capture is not None and self._method == "tools/call":
-            self.span.attributes |= content.of_result(self._telemetry.capture(result))
+        if self.span is not None and self._telemetry.capture_content and self._method == "tools/call":
+            self.span.attributes |= content.of_result(self._telemetry.redact(result))
         self.end(ending_of_result(self._method, result), more)
 
     def raised(
@@ -119,8 +119,11 @@ class Traced:
             span.attributes |= ending.metric_attributes()
             if ending.outcome is not None:
                 span.attributes[names.OUTCOME] = ending.outcome
-            failed = ending.error_type is not None
-            status = Status(StatusCode.ERROR, ending.description) if failed else UNSET
+            status = UNSET
+            if ending.error_type is not None:
+                said = ending.description
+                said = said and content.redacted_text(self._telemetry.redact, "message", said)
+                status = Status(StatusCode.ERROR, said)
         if self._agreed:
             span.attributes |= self._agreed
         if more:
@@ -134,8 +137,6 @@ def given_up(exchange: Exchange) -> Outcome:
 
 
 def _ending_of(error: BaseException, without: Outcome, *, server: bool) -> Ending:
-    if isinstance(error, anyio.get_cancelled_exc_class()):
-        return ending_without_answer(without)
     match error:
         case UnansweredError():
             raw, unanswered = error.error, True
@@ -143,6 +144,8 @@ def _ending_of(error: BaseException, without: Outcome, *, server: bool) -> Endin
             raw, unanswered = error.error, False
         case MCPError():
             raw, unanswered = raw_error(error), isinstance(error, WireError) and error.unanswered
+        case _ if isinstance(error, anyio.get_cancelled_exc_class()):
+            return ending_without_answer(without)
         case _:
             return Ending(type(error).__qualname__, description=str(error))
     if unanswered and not server:  # the answer is mcptap's own: nothing came from the server

@@ -1,0 +1,60 @@
+"""`mcptap export --otlp`: an old recording as spans, with its own times."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from mcptap.cassette.opening import open_all
+from mcptap.errors import UpstreamError
+from mcptap.telemetry.export import send
+from mcptap.telemetry.settings import Settings
+from tests.http.running import ROOT
+from tests.telemetry.receivers import Protocol, Received, collector
+
+RECORDINGS = sorted((ROOT / "recordings").glob("*.jsonl"))
+
+
+def exported(path: Path, protocol: Protocol, monkeypatch: pytest.MonkeyPatch) -> Received:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    with collector(protocol) as received:
+        assert send(open_all(path), Settings(url=received.url)) == len(received.spans)
+    return received
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_every_recorded_request_is_a_span_at_its_own_time(
+    path: Path, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received = exported(path, protocol, monkeypatch)
+    (cassette,) = open_all(path)
+    zero = datetime.fromisoformat(cassette.header.recorded_at).timestamp()
+    recorded = {each.seq: each for each in cassette.interactions()}
+    servers = {
+        each.attributes["mcptap.seq"]: each for each in received.spans if "mcptap.seq" in each.attributes
+    }
+    assert set(servers) == set(recorded)
+    for seq, span in servers.items():
+        assert span.started / 1e9 == pytest.approx(zero + recorded[seq].at, abs=1e-5)
+        assert span.attributes["mcp.method.name"] == recorded[seq].method
+        taken = (recorded[seq].ms or 0.0) + (recorded[seq].proxy_ms or 0.0)
+        assert (span.ended - span.started) / 1e6 >= taken - 0.01
+        inside = [each for each in received.spans if each.parent == span.span_id]
+        assert all(span.started <= each.started <= each.ended <= span.ended for each in inside)
+        assert len([each for each in inside if each.name == span.name]) == int(recorded[seq].ms is not None)
+
+
+def test_exporting_twice_gives_the_same_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = exported(RECORDINGS[0], "http/protobuf", monkeypatch)
+    second = exported(RECORDINGS[0], "http/protobuf", monkeypatch)
+    assert {each.span_id for each in first.spans} == {each.span_id for each in second.spans}
+    assert len({each.span_id for each in first.spans}) == len(first.spans)
+
+
+def test_a_collector_that_refuses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    with collector("http/protobuf") as received, pytest.raises(UpstreamError, match="did not take"):
+        send(open_all(RECORDINGS[0]), Settings(url=f"{received.url}/elsewhere"))
