@@ -10,7 +10,8 @@ import click
 from mcptap.cassette.examination import Examination, Finding, examine
 from mcptap.cassette.naming import cassettes_in
 from mcptap.cassette.salvage import salvage
-from mcptap.cli.table import compact, quiet_pipe, set_up_screen
+from mcptap.cli.table import quiet_pipe, set_up_screen
+from mcptap.codec import dumps
 from mcptap.matching.excerpt import printable
 
 
@@ -59,7 +60,7 @@ def _for_programs(examination: Examination) -> Iterator[str | bytes]:
             "problem": finding.is_problem,
             "text": finding.text,
         }
-        yield compact({name: value for name, value in line.items() if value is not None})
+        yield dumps({name: value for name, value in line.items() if value is not None})
 
 
 def _for_people(examination: Examination) -> Iterator[str]:

@@ -15,13 +15,13 @@ from mcptap.cassette.reader import Cassette, open_cassette
 from mcptap.cli.table import (
     Column,
     Table,
-    compact,
     pretty,
     quiet_pipe,
     screen_width,
     set_up_screen,
     shortened,
 )
+from mcptap.codec import dumps
 from mcptap.errors import UsageError
 from mcptap.matching.excerpt import printable
 from mcptap.model import Event, Gap, Interaction, Json, Message, Record, SessionStart
@@ -67,7 +67,7 @@ def command(*, cassette: Path, seq: int | None, secrets: bool, as_json: bool) ->
         if seq is not None:
             lines = _whole(_find(opened, seq), as_json=as_json)
         elif as_json:
-            lines = map(compact, map(interaction_line, opened.interactions()))
+            lines = map(dumps, map(interaction_line, opened.interactions()))
         else:
             lines = _listed(opened)
         for line in lines:
@@ -171,7 +171,7 @@ def _kinds(interaction: Interaction) -> str:
 
 def _whole(interaction: Interaction, *, as_json: bool) -> Iterator[str | bytes]:
     if as_json:
-        yield compact(interaction_line(interaction))
+        yield dumps(interaction_line(interaction))
         return
     yield from _facts(interaction)
     yield from _object("params", interaction.params)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mcptap.cassette.reader import Cassette
-from mcptap.cli.table import compact
+from mcptap.codec import dumps
 from mcptap.matching.excerpt import printable
 from mcptap.redaction.findings import Finding, findings
 from mcptap.redaction.header import redacted_header, redactor_of
@@ -39,6 +39,6 @@ def shown(line: dict[str, Any], finding: Finding, *, as_json: bool) -> str | byt
     """A finding as a line of text, or of JSON."""
     if as_json:
         place = {name: line[name] for name in ("line", "seq", "method") if name in line}
-        return compact({**place, **finding._asdict()})
+        return dumps({**place, **finding._asdict()})
     where = f"interaction {line['seq']}" if "seq" in line else f"line {line.get('line', 1)}"
     return printable(f"{where:<16} {finding.path}  {finding.rule}: {finding.hint}")

@@ -18,7 +18,6 @@ from typing import Any, Final
 import click
 
 from mcptap import codec
-from mcptap.errors import CassetteError
 from mcptap.matching.excerpt import printable
 
 _GAP: Final = "  "
@@ -164,31 +163,19 @@ def _wrapped(cell: str, width: int) -> Iterator[str]:
         yield from parts or [""]
 
 
-def compact(value: Any) -> bytes:
-    """JSON in one line, every number as it was spelled.
-
-    Raises:
-        CassetteError: It is nested too deeply to be written.
-    """
-    try:
-        return codec.dumps(value)
-    except TypeError as error:
-        raise CassetteError(f"the cassette holds what can't be shown: {error}") from None
-
-
 def pretty(value: Any, indent: str = "") -> Iterator[str]:
-    """JSON over several lines, like `compact`, with nothing in it that a terminal acts on."""
+    """JSON over several lines, every number as it was spelled, with nothing in it that a terminal acts on."""
     return _pretty(value, indent, before=indent, after="", levels=_DEEPEST)
 
 
 def _pretty(value: Any, indent: str, *, before: str, after: str, levels: int) -> Iterator[str]:
     if not isinstance(value, (dict, list)) or not value or levels == 0:
-        yield before + printable(compact(value).decode()) + after
+        yield before + printable(codec.dumps(value).decode()) + after
         return
     inner, last = indent + "  ", len(value) - 1
     if isinstance(value, dict):
         opening, closing = "{", "}"
-        members = [(printable(compact(name).decode()) + ": ", item) for name, item in value.items()]
+        members = [(printable(codec.dumps(name).decode()) + ": ", item) for name, item in value.items()]
     else:
         opening, closing = "[", "]"
         members = [("", item) for item in value]
