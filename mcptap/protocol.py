@@ -13,6 +13,8 @@ from mcptap.model import Era, Json
 
 MODERN_VERSIONS: Final = ("2026-07-28",)
 """Protocol versions of the modern (stateless) era."""
+HANDSHAKE_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+"""Protocol versions of the handshake era, oldest first."""
 
 META: Final = "_meta"
 RESERVED_META_PREFIX: Final = "io.modelcontextprotocol/"
@@ -20,6 +22,8 @@ VERSION_META: Final = "io.modelcontextprotocol/protocolVersion"
 CLIENT_INFO_META: Final = "io.modelcontextprotocol/clientInfo"
 CAPABILITIES_META: Final = "io.modelcontextprotocol/clientCapabilities"
 SUBSCRIPTION_META: Final = "io.modelcontextprotocol/subscriptionId"
+SERVER_INFO_META: Final = "io.modelcontextprotocol/serverInfo"
+LOG_LEVEL_META: Final = "io.modelcontextprotocol/logLevel"
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - a member's name
 
 VERSION_HEADER: Final = "mcp-protocol-version"
@@ -27,8 +31,14 @@ PARAM_HEADER_PREFIX: Final = "mcp-param-"
 
 METHOD_NOT_FOUND: Final = -32601
 INVALID_REQUEST: Final = -32600
+INVALID_PARAMS: Final = -32602
 HEADER_MISMATCH: Final = -32020
+MISSING_CAPABILITY: Final = -32021
 UNSUPPORTED_VERSION: Final = -32022
+RESOURCE_NOT_FOUND: Final = -32002
+"""Of the handshake era; in the modern one it is `INVALID_PARAMS`."""
+URL_ELICITATION_REQUIRED: Final = -32042
+"""Of 2025-11-25; in the modern era such a request is answered with ``input_required``."""
 MISS: Final = -32004
 """The code of a replay miss, in the implementation's own range (-32000 to -32019)."""
 
@@ -57,6 +67,9 @@ REPEATING: Final = frozenset(
     }
 )
 """Requests that a recording answers for ever (CASSETTE.md, matching rule 2)."""
+
+PROBE: Final = "probe"
+"""The note of a request that finds out what the server speaks: that it fails is no trouble."""
 
 STREAM_CLOSED: Final = "mcptap/stream_closed"
 """The event of a server that closes the stream of a request, to be asked again for the rest of it."""

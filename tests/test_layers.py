@@ -11,7 +11,7 @@ import mcptap
 
 PACKAGE = Path(mcptap.__file__).parent
 FLOORS = [
-    {"errors", "model", "exchange", "protocol", "codec", "matching", "redaction"},
+    {"errors", "model", "exchange", "protocol", "codec", "matching", "redaction", "bridging"},
     {"cassette"},
     {"recorder", "player", "announcer", "recording"},
     {"tap", "demo", "telemetry"},

@@ -50,6 +50,17 @@ def front_options(function: _Function) -> _Function:
     return function
 
 
+def bridge_option(function: _Function) -> _Function:
+    """Add ``--bridge``."""
+    option = click.option(
+        "--bridge",
+        type=click.Choice(["auto", "off"]),
+        help="Let clients of one protocol era use a server of the other.  [default: auto, once a client "
+        "doesn't fall back by itself; off for a recording]",
+    )
+    return option(function)
+
+
 def target_options(function: _Function) -> _Function:
     """Add the server: ``--url`` with ``--header``, or a command after ``--``; and ``--name``."""
     for option in (

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from mcptap.cli.options import front_options, make_front, make_headers, make_target, target_options
+from mcptap.cli.options import (
+    bridge_option,
+    front_options,
+    make_front,
+    make_headers,
+    make_target,
+    target_options,
+)
 from mcptap.cli.serving import quiet_libraries, require_command, run
 from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 
 
 @click.command("proxy")
 @target_options
+@bridge_option
 @front_options
 @telemetry_options
 def command(
@@ -19,6 +29,7 @@ def command(
     headers: tuple[str, ...],
     name: str | None,
     server: tuple[str, ...],
+    bridge: Any,
     transport: str,
     host: str,
     port: int,
@@ -38,4 +49,5 @@ def command(
     observed = telemetry.set_up(front)
     from mcptap.tap.app import create_tap  # noqa: PLC0415 - imports FastMCP
 
-    return run(create_tap(target, name=name, headers=make_headers(headers), telemetry=observed), front)
+    tap = create_tap(target, name=name, headers=make_headers(headers), bridge=bridge, telemetry=observed)
+    return run(tap, front)

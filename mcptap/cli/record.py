@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mcptap.cli.options import (
+    bridge_option,
     front_options,
     make_front,
     make_headers,
@@ -55,6 +56,7 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 @click.option(
     "--normalize", is_flag=True, help="Take times and ids out at the end, so that two runs compare."
 )
+@bridge_option
 @front_options
 @telemetry_options
 def command(
@@ -70,6 +72,7 @@ def command(
     redact_rules: tuple[str, ...],
     no_redact: bool,
     normalize: bool,
+    bridge: Any,
     transport: str,
     host: str,
     port: int,
@@ -101,5 +104,6 @@ def command(
         redaction=make_redaction(redact_rules, no_redact=no_redact),
         normalize=normalize,
         telemetry=observed,
+        bridge=bridge,
     )
     return run(tap, front)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from mcptap.cli.options import front_options, make_front
+from mcptap.cli.options import bridge_option, front_options, make_front
 from mcptap.cli.serving import quiet_libraries, run
 from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 
@@ -14,12 +15,14 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 @click.command("replay")
 @click.argument("cassette", type=click.Path(path_type=Path))
 @click.option("--fail-on-unused", is_flag=True, help="Exit 1 if recorded requests were not made.")
+@bridge_option
 @front_options
 @telemetry_options
 def command(
     *,
     cassette: Path,
     fail_on_unused: bool,
+    bridge: Any,
     transport: str,
     host: str,
     port: int,
@@ -41,4 +44,5 @@ def command(
     from mcptap.cassette.opening import open_all  # noqa: PLC0415 - only when it runs
     from mcptap.tap.app import create_tap  # noqa: PLC0415 - imports FastMCP
 
-    return run(create_tap(open_all(cassette), telemetry=observed), front, fail_on_unused=fail_on_unused)
+    tap = create_tap(open_all(cassette), bridge=bridge, telemetry=observed)
+    return run(tap, front, fail_on_unused=fail_on_unused)

@@ -34,6 +34,7 @@ from mcptap.redaction.header import redactors_of
 from mcptap.redaction.rules import BUILT_IN, parse_rules
 from mcptap.tap.backends.live import LiveBackend
 from mcptap.tap.backends.replay import CassetteBackend
+from mcptap.tap.bridge.making import Bridging, make_bridge
 from mcptap.tap.channel import NoChannel
 from mcptap.tap.downstream import Downstream, Downstreams
 from mcptap.tap.front import serve
@@ -84,6 +85,7 @@ class Tap(FastMCP[Any]):
         middleware: Sequence[Middleware],
         report: Callable[[str], None],
         telemetry: Telemetry | None,
+        bridge: Bridging,
         replayed_from: Sequence[Path] = (),
     ) -> None:
         super().__init__(
@@ -98,6 +100,7 @@ class Tap(FastMCP[Any]):
         self._recording = recording
         self.telemetry = telemetry
         self.replayed_from = replayed_from
+        self._bridging = bridge
         self._hop: Hop | None = None
         self._backend: Backend
         self._tasks: TaskGroup
@@ -228,7 +231,8 @@ class Tap(FastMCP[Any]):
             tasks = self._tasks = await stack.enter_async_context(anyio.create_task_group())
             observed = stack.enter_context(observing(self, backend, self._recorder))
             self._downstreams = Downstreams(observed, tasks)
-            self._hop = Hop(self, self._downstreams, self.schemas)
+            bridge = make_bridge(self._bridging, self._downstreams, tasks, self.player, self.schemas.learn)
+            self._hop = Hop(self, self._downstreams, self.schemas, bridge)
             try:
                 yield
             finally:
@@ -280,6 +284,7 @@ def create_tap(
     redaction: Sequence[str] = BUILT_IN,
     normalize: bool = False,
     middleware: Sequence[Middleware] = (),
+    bridge: Bridging = None,
     report: Callable[[str], None] = report_to_stderr,
     telemetry: Telemetry | None = None,
 ) -> Tap:
@@ -298,6 +303,9 @@ def create_tap(
         normalize: See `Recording`.
         middleware: Further FastMCP middleware; it sees raw messages (``on_message``, ``on_request``
             and ``on_notification``) inside what is recorded.
+        bridge: ``auto`` lets clients of one protocol era use a server of the other, and ``off`` doesn't.
+            By default a live server's client is bridged that doesn't fall back by itself, and no
+            recording's.
         report: Takes lines for the user, such as the explanation of a miss.
         telemetry: Where spans and metrics go; by default to the providers that the application has set.
 
@@ -327,6 +335,7 @@ def create_tap(
             middleware=middleware,
             report=report,
             telemetry=telemetry,
+            bridge=bridge,
             replayed_from=[each.path for each in cassettes],
         )
     upstream = upstream_of(target, name=name, headers=headers)  # type: ignore[arg-type]
@@ -350,6 +359,7 @@ def create_tap(
         middleware=middleware,
         report=report,
         telemetry=telemetry,
+        bridge=bridge,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, cast
 
@@ -53,6 +54,16 @@ class Downstream:
         self._backend_sessions: dict[Session, tuple[BackendSession, anyio.Event]] = {}
         self._opening = anyio.Lock()
         self.lost = anyio.Event()
+        self._on_close: list[Callable[[], None]] = []
+
+    @property
+    def channel(self) -> Channel:
+        """The way to the client outside any request."""
+        return self._channel
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called when the connection is closed."""
+        self._on_close.append(callback)
 
     def session(self, method: str, params: Json | None, *, notification: bool) -> Session:
         """The session that a message belongs to.
@@ -89,6 +100,8 @@ class Downstream:
 
     async def close(self) -> None:
         """Close the backend sessions."""
+        for callback in self._on_close:
+            callback()
         for session in list(self._backend_sessions):
             self.drop(session)
 
@@ -132,6 +145,14 @@ class Downstreams:
             connection.state[_STATE] = found
             connection.exit_stack.push_async_callback(found.close)
         return found
+
+    def is_stateless(self, downstream: Downstream) -> bool:
+        """Whether a connection is that of all stateless clients together."""
+        return downstream is self._stateless
+
+    def detached(self) -> Downstream:
+        """A connection to the backend for a client that has none of its own; `Downstream.close` ends it."""
+        return Downstream(self._backend, self._tasks, "http", NoChannel())
 
     def share(self, connection: Connection, downstream: Downstream) -> None:
         """Have a second connection object stand for the same client connection."""

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from mcptap.errors import McptapError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
 from mcptap.model import Json
+from mcptap.tap.bridge.bridge import Bridge
 from mcptap.tap.channel import SdkChannel, WireError, as_result, raw_error
 from mcptap.tap.downstream import Downstream, Downstreams
 from mcptap.tap.headers import check_task_name, client_headers
@@ -52,12 +53,16 @@ class Hop:
         app: The FastMCP server.
         downstreams: The clients and their backend sessions.
         schemas: Learns the tools that go by.
+        bridge: Sits before the middleware, where clients and servers of different eras may meet.
     """
 
-    def __init__(self, app: App, downstreams: Downstreams, schemas: SchemaBook) -> None:
+    def __init__(
+        self, app: App, downstreams: Downstreams, schemas: SchemaBook, bridge: Bridge | None = None
+    ) -> None:
         self._app = app
         self._downstreams = downstreams
         self._schemas = schemas
+        self._bridge = bridge
 
     async def __call__(self, context: ServerRequestContext[Any, Any], call_next: CallNext) -> Any:
         """Answer one message; the SDK's own handlers are never asked."""
@@ -83,14 +88,14 @@ class Hop:
             cancelled=lambda: _cancelled(channel) if asked is None else asked.cancelled,
         )
 
-        async def innermost(middleware_context: MiddlewareContext[Any]) -> dict[str, Any]:
-            exchange.params = _edited(middleware_context.message, exchange.params)
-            return await ask_backend(downstream, exchange)
-
+        way = _Way(self._app, context)
         try:
-            result = as_result(await self._run(context, session, exchange, innermost))
-        except MCPError as error:
-            raise WireError(error_stand_in(raw_error(error))) if verbatim else error from None
+            if self._bridge is None:
+                result = await way.request(downstream, exchange)
+            else:
+                result = as_result(await self._bridge.request(downstream, exchange, way))
+        except RpcError as error:
+            raise WireError(error_stand_in(error.error) if verbatim else error.error) from None
         if context.method == "tools/list":
             self._schemas.learn(result)
         return stand_in(result) if verbatim else result
@@ -101,41 +106,76 @@ class Hop:
         if context.method == "notifications/initialized":
             connection_of(context).initialized.set()
         downstream, session = self._downstreams.find(context)
-        context = replace(context, params=_exact_params(context))
+        way, params = _Way(self._app, context), _exact_params(context)
+        if self._bridge is None:
+            await way.notify(downstream, session, context.method, params)
+        else:
+            await self._bridge.notify(downstream, session, context.method, params, way)
 
+
+class _Way:
+    """The way of one message of a client through the FastMCP middleware to the backend.
+
+    A bridge sends other messages along it than the client's own; all else that a middleware sees of the
+    client is of the client's message.
+    """
+
+    def __init__(self, app: App, context: ServerRequestContext[Any, Any]) -> None:
+        self._app = app
+        self._context = context
+
+    @property
+    def http(self) -> Any:
+        return self._context.request
+
+    async def request(self, host: Downstream, exchange: Exchange) -> dict[str, Any]:
+        async def innermost(middleware_context: MiddlewareContext[Any]) -> dict[str, Any]:
+            exchange.params = _edited(middleware_context.message, exchange.params)
+            return await ask_backend(host, exchange)
+
+        message = TapContext(
+            message=exchange.params if exchange.params is not None else {},
+            type="request",
+            method=exchange.method,
+            exchange=exchange,
+            session=exchange.session,
+            request=self.http,
+        )
+        try:
+            return as_result(await self._run(message, innermost))
+        except WireError as error:
+            raise (UnansweredError if error.unanswered else RpcError)(error.raw) from None
+        except MCPError as error:
+            raise RpcError(raw_error(error)) from None
+
+    async def notify(self, host: Downstream, session: Session, method: str, params: Json | None) -> None:
         async def innermost(middleware_context: MiddlewareContext[Any]) -> None:
-            params = _edited(middleware_context.message, context.params)
-            backend_session = await downstream.backend_session(session)
-            await backend_session.notify(context.method, params)
+            edited = _edited(middleware_context.message, params)
+            backend_session = await host.backend_session(session)
+            await backend_session.notify(method, edited)
 
-        await self._run(context, session, None, innermost)
+        message = TapContext(
+            message=params if params is not None else {},
+            type="notification",
+            method=method,
+            session=session,
+            request=self.http,
+        )
+        await self._run(message, innermost)
 
-    async def _run(
-        self,
-        context: ServerRequestContext[Any, Any],
-        session: Session,
-        exchange: Exchange | None,
-        innermost: Any,
-    ) -> Any:
+    async def _run(self, message: TapContext, innermost: Any) -> Any:
         """Run the FastMCP middleware around the backend, in the context that FastMCP gives it.
 
         That context costs as much as all else here: without a middleware that wants it there is none.
         """
-        params = context.params if exchange is None else exchange.params
-        tap_context = TapContext(
-            message=params if params is not None else {},
-            type="notification" if exchange is None else "request",
-            method=context.method,
-            exchange=exchange,
-            session=session,
-            request=context.request,
-        )
         if not any(getattr(each, "wants_fastmcp_context", True) for each in self._app.middleware):
-            return await run_chain(self._app, tap_context, innermost)
+            return await run_chain(self._app, message, innermost)
+        params = cast("Any", message.message)
+        context = replace(self._context, method=str(message.method), params=params)
         with bind_request_context(context):
             async with Context(fastmcp=self._app, session=context.session) as fastmcp_context:
-                tap_context = replace(tap_context, fastmcp_context=fastmcp_context)
-                return await run_chain(self._app, tap_context, innermost)
+                message = replace(message, fastmcp_context=fastmcp_context)
+                return await run_chain(self._app, message, innermost)
 
 
 async def ask_backend(downstream: Downstream, exchange: Exchange) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class _Posted:
     body: bytearray = field(default_factory=bytearray)
     begun: anyio.Event = field(default_factory=anyio.Event)
     asked: Asked | None = None
+    cookies: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     @cached_property
     def message(self) -> Json | None:
@@ -70,6 +71,12 @@ async def answer_begun(request: Any) -> None:
     """Wait until the first piece of the answer to an HTTP request is out, or nobody takes it any more."""
     if is_verbatim(request):
         await _posted(request).begun.wait()
+
+
+def set_cookie(request: Any, cookie: str) -> None:
+    """Send a cookie with the answer to an HTTP request, if that has not begun."""
+    if is_verbatim(request):
+        _posted(request).cookies.append((b"set-cookie", cookie.encode()))
 
 
 def transport_of(owner: object) -> str:
@@ -112,6 +119,7 @@ class Verbatim:
             if message["type"] == "http.response.start":
                 if session is not None:
                     self._sessions.note(session, message["headers"])
+                message = {**message, "headers": [*message["headers"], *posted.cookies]}
                 if any(name.lower() == _LENGTH for name, _ in message["headers"]):
                     held.append(message)  # its length is that of the stand-in
                     return

@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from mcptap.errors import McptapError, UpstreamError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError, passed_on_id
 from mcptap.model import Json, Target
-from mcptap.protocol import METHOD_NOT_FOUND, STREAM_CLOSED
+from mcptap.protocol import METHOD_NOT_FOUND, PROBE, STREAM_CLOSED
 from mcptap.tap.backends.routing import LISTEN, Routing
 from mcptap.tap.headers import upstream_headers
 from mcptap.tap.link import Id, Opener
@@ -198,7 +198,8 @@ class _Connection:
                 cancelled=exchange.cancelled,
             )
         except UnansweredError as error:
-            self._backend.on_trouble(UpstreamError(str(error)))
+            if PROBE not in exchange.notes:
+                self._backend.on_trouble(UpstreamError(str(error)))
             raise
         except anyio.get_cancelled_exc_class():
             answered = False
@@ -262,7 +263,8 @@ class _Connection:
         self._backend.report(message)
 
     def on_closed(self, reason: str) -> None:
-        self._backend.on_lost(self._key, reason)
+        if not any(PROBE in exchange.notes for exchange in self._routing.in_flight()):
+            self._backend.on_lost(self._key, reason)
 
 
 def _innermost(error: BaseException) -> BaseException:

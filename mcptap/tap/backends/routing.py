@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
@@ -90,6 +90,10 @@ class Routing:
             self._doubt = max(self._doubt, self._last)
         elif number > self._doubt:
             self._doubt = 0
+
+    def in_flight(self) -> Iterator[Exchange]:
+        """The requests that are open."""
+        return (route.exchange for route in self._routes.values())
 
     def find(self, method: str, params: Json | None, origin: Id | None) -> Route | None:
         """The request that a message of the server belongs to, where that can be told.

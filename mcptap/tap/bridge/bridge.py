@@ -1,0 +1,270 @@
+"""Who is bridged, and from when on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+from weakref import WeakKeyDictionary
+
+import anyio
+
+from mcptap.bridging import to_modern
+from mcptap.errors import McptapError
+from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
+from mcptap.model import Era, Json
+from mcptap.protocol import META, PROBE, RESERVED_META_PREFIX, meta_of
+from mcptap.tap.bridge.handshake_client import HandshakeClient
+from mcptap.tap.bridge.modern_client import ModernClient
+from mcptap.tap.bridge.stateless import Guest, Guests
+from mcptap.tap.bridge.way import Surroundings, Way
+from mcptap.tap.channel import NoChannel
+from mcptap.tap.downstream import Downstream, Downstreams
+
+Eagerness: TypeAlias = Literal["at once", "unless it falls back"]
+"""When a modern client is bridged that asks ``server/discover``, as one does that might fall back."""
+
+_PROBE_PATIENCE: Final = 10.0
+_IDLE: Final = 600.0
+_NPM_PROBE: Final = "server-discover-probe-"
+_DISCOVER: Final = "server/discover"
+
+
+@dataclass(slots=True, eq=False)
+class _Client:
+    """A client connection, or a modern client over HTTP.
+
+    Attributes:
+        host: Holds what it has at the backend.
+        refused: Whether its ``server/discover`` was refused, and it has not fallen back since.
+        modern: Its session, if it is of the modern era and bridged.
+        handshake: Its session, if it is of the handshake era and bridged.
+        deciding: Held while it is found out what it needs.
+        opened: To be called when its session is open.
+        requests: How many of its requests are being answered.
+    """
+
+    host: Downstream
+    refused: bool = False
+    modern: ModernClient | None = None
+    handshake: HandshakeClient | None = None
+    deciding: anyio.Lock = field(default_factory=anyio.Lock)
+    opened: Callable[[Way], None] = lambda _: None
+    requests: int = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it is open or pending."""
+        return not self.requests and (self.modern is None or not self.modern.busy)
+
+
+class Bridge:
+    """Sits between the clients and the way to the server.
+
+    It lets pass what both sides understand. What the server speaks is learned from its answers, and where
+    a client doesn't ask for it, by a ``server/discover`` of mcptap's own, which is not recorded.
+
+    Args:
+        downstreams: The clients.
+        around: What bridged clients share.
+        eagerness: When a client that could perhaps fall back is bridged.
+        spoken: The eras that the server speaks, where that is known.
+    """
+
+    def __init__(
+        self,
+        downstreams: Downstreams,
+        around: Surroundings,
+        eagerness: Eagerness,
+        spoken: frozenset[Era] | None = None,
+    ) -> None:
+        self._downstreams = downstreams
+        self._around = around
+        self._at_once = eagerness == "at once"
+        self._speaks_modern = None if not spoken else "modern" in spoken
+        self._speaks_handshake = None if not spoken else "handshake" in spoken
+        self._learning = anyio.Lock()
+        self._clients: WeakKeyDictionary[Downstream, _Client] = WeakKeyDictionary()
+        self._guests: Guests[_Client] = Guests()
+
+    async def request(self, downstream: Downstream, exchange: Exchange, way: Way) -> Json:
+        """Answer a client's request, bridged where that is needed.
+
+        Raises:
+            RpcError: The server's error, or why the request can't be bridged.
+        """
+        if exchange.session.era == "handshake":
+            return await self._of_handshake(self._client_of(downstream), downstream, exchange, way)
+        if self._speaks_modern:
+            return await way.request(downstream, exchange)
+        if not self._downstreams.is_stateless(downstream):
+            return await self._of_modern(self._client_of(downstream), downstream, exchange, way)
+        guest = self._guest_of(exchange, way)
+        guest.client.requests += 1
+        try:
+            return await self._of_modern(guest.client, downstream, exchange, way)
+        finally:
+            guest.client.requests -= 1
+            self._expect(guest)
+
+    async def notify(
+        self, downstream: Downstream, session: Session, method: str, params: Json | None, way: Way
+    ) -> None:
+        """Take a client's notification, bridged where that is needed."""
+        client = self._clients.get(downstream)
+        bridged = client and (client.modern if session.era == "modern" else client.handshake)
+        if bridged:
+            await bridged.notify(method, params, way)
+        else:
+            await way.notify(downstream, session, method, params)
+
+    # Clients of the handshake era.
+
+    async def _of_handshake(
+        self, client: _Client, downstream: Downstream, exchange: Exchange, way: Way
+    ) -> Json:
+        if client.handshake is not None:
+            return await client.handshake.request(exchange, way)
+        if exchange.method != "initialize":
+            return await way.request(downstream, exchange)
+        client.refused = False
+        refused: RpcError | None = None
+        if self._speaks_handshake is not False:
+            try:
+                result = await way.request(downstream, exchange)
+            except RpcError as error:
+                if self._speaks_handshake:
+                    raise
+                refused = error
+            else:
+                self._speaks_handshake = True
+                return result
+        bridged = HandshakeClient(downstream, exchange.session.client, self._around)
+        try:
+            result = await bridged.open(exchange, way)
+        except RpcError as error:
+            raise refused or error from None
+        client.handshake = bridged
+        self._speaks_modern, self._speaks_handshake = True, False
+        return result
+
+    # Clients of the modern era.
+
+    async def _of_modern(self, client: _Client, downstream: Downstream, exchange: Exchange, way: Way) -> Json:
+        if client.modern is None:
+            async with client.deciding:
+                if client.modern is None:
+                    if exchange.method == _DISCOVER:
+                        found = await self._discover(client, downstream, exchange, way)
+                        if found is not None:
+                            return found
+                    elif not await self._learn(downstream, exchange):
+                        await self._open(client, exchange, way, None)
+        if client.modern is None:
+            return await way.request(downstream, exchange)
+        bridged = client.modern
+        try:
+            return await bridged.request(exchange, way)
+        except UnansweredError:
+            if client.modern is bridged and not bridged.busy:
+                client.modern = None  # the next request begins another session
+                bridged.leave()
+            raise
+
+    async def _discover(
+        self, client: _Client, downstream: Downstream, exchange: Exchange, way: Way
+    ) -> Json | None:
+        """Let a client discover the server.
+
+        Returns:
+            What the server says of itself; ``None`` if the client is bridged from now on.
+
+        Raises:
+            RpcError: The server doesn't say it, and the client might be glad to hear that.
+        """
+        refused = None
+        bridges = self._at_once or client.refused or str(exchange.id).startswith(_NPM_PROBE)
+        if self._speaks_modern is None or not bridges:
+            if bridges:
+                exchange.notes[PROBE] = True
+            try:
+                found = await way.request(downstream, exchange)
+            except RpcError as error:
+                client.refused = True
+                refused = error
+                if not bridges:
+                    raise
+            else:
+                self._speaks_modern = to_modern.speaks_modern(found) or None
+                if self._speaks_modern or not bridges:
+                    return found
+        await self._open(client, exchange, way, refused)
+        return None
+
+    async def _learn(self, downstream: Downstream, exchange: Exchange) -> bool:
+        """Find out whether the server speaks the modern era, or could not be asked."""
+        async with self._learning:
+            if self._speaks_modern is not None:
+                return self._speaks_modern
+            meta = {
+                key: value
+                for key, value in meta_of(exchange.params).items()
+                if key.startswith(RESERVED_META_PREFIX)
+            }
+            session = exchange.session
+            probe = Exchange(session, _DISCOVER, {META: meta}, NoChannel(), notes={PROBE: True})
+            try:
+                backend_session = await downstream.backend_session(session)
+                with anyio.move_on_after(_PROBE_PATIENCE):
+                    found = await backend_session.request(probe)
+                    self._speaks_modern = to_modern.speaks_modern(found) or None
+            except UnansweredError:
+                downstream.drop(session)  # it may have ended with the connection
+            except RpcError:
+                pass
+            except McptapError:
+                return True
+            return bool(self._speaks_modern)
+
+    async def _open(self, client: _Client, exchange: Exchange, way: Way, refused: RpcError | None) -> None:
+        bridged = ModernClient(client.host, exchange.session.client, self._around)
+        try:
+            await bridged.open(exchange, way)
+        except RpcError as error:
+            bridged.leave()
+            raise refused or error from None
+        client.modern = bridged
+        client.opened(way)
+        self._speaks_modern, self._speaks_handshake = False, True
+
+    # Who is who.
+
+    def _client_of(self, downstream: Downstream) -> _Client:
+        client = self._clients.get(downstream)
+        if client is None:
+            client = self._clients[downstream] = _Client(downstream)
+        return client
+
+    def _guest_of(self, exchange: Exchange, way: Way) -> Guest[_Client]:
+        state = (exchange.params or {}).get("requestState")
+
+        def gave_state(client: _Client) -> bool:
+            return client.modern is not None and client.modern.has_issued(state)
+
+        found = self._guests.find(way.http, exchange.method, exchange.params, gave_state)
+        if found is None:
+            client = _Client(self._downstreams.detached())
+            guest = found = self._guests.add(way.http, exchange.method, exchange.params, client)
+            client.opened = lambda way: self._guests.greet(way.http, guest)
+            for oldest in self._guests.too_many():
+                if oldest.client.idle:
+                    self._forget(oldest)
+        return found
+
+    def _expect(self, guest: Guest[_Client]) -> None:
+        """Wait for a client to come again, until it is clear that it doesn't."""
+        guest.wait_for(_IDLE, lambda: self._forget(guest) if guest.client.idle else self._expect(guest))
+
+    def _forget(self, guest: Guest[Any]) -> None:
+        self._guests.remove(guest)
+        self._around.tasks.start_soon(guest.client.host.close)

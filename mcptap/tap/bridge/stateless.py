@@ -1,0 +1,146 @@
+"""Who is who among the modern clients over HTTP, where the protocol has no sessions.
+
+A handshake server has them, so each client gets one of its own, and no two may share one: neither the
+state that the server keeps in it, nor its questions. A client is known again by a cookie, if it keeps
+cookies; else by its socket; and a client that has shown that it keeps none is known again by what it
+says of itself, as long as nobody else says the same. Whoever isn't known gets a session of its own,
+which in a stateless protocol it can't tell from the one it had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from mcptap.matching.canonical import canonical
+from mcptap.model import Json
+from mcptap.protocol import client_of
+from mcptap.tap.verbatim import set_cookie
+
+_Client = TypeVar("_Client")
+Identity: TypeAlias = bytes
+
+COOKIE: Final = "mcptap-client"
+_CREDENTIALS: Final = ("authorization", "x-api-key", "api-key")
+_MOST: Final = 200
+
+
+@dataclass(slots=True, eq=False)
+class Guest(Generic[_Client]):
+    """A client that is known again.
+
+    Attributes:
+        client: What it is to the bridge.
+        identity: What it says of itself, and what it proves it with.
+        cookie: What it is known by.
+        sockets: Where it was seen.
+        greeted: Whether it was given its cookie.
+        keeps_cookies: Whether it has brought its cookie back, or not; ``None`` while it had no occasion.
+    """
+
+    client: _Client
+    identity: Identity
+    cookie: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    sockets: set[object] = field(default_factory=set)
+    greeted: bool = False
+    keeps_cookies: bool | None = None
+    _waiting: asyncio.TimerHandle | None = None
+
+    def wait_for(self, seconds: float | None, then: Callable[[], None]) -> None:
+        """Do something after so many seconds, unless this is called again before."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._waiting = None if seconds is None else asyncio.get_running_loop().call_later(seconds, then)
+
+
+class Guests(Generic[_Client]):
+    """The clients that are known."""
+
+    def __init__(self) -> None:
+        self._guests: OrderedDict[Guest[_Client], None] = OrderedDict()
+
+    def find(
+        self,
+        request: Any,
+        method: str,
+        params: Json | None,
+        gave_state: Callable[[_Client], bool] = lambda _: False,
+    ) -> Guest[_Client] | None:
+        """The client that a request comes from; ``None`` if it is a new one.
+
+        Args:
+            request: The HTTP request.
+            method: Its method,
+            params: and its params.
+            gave_state: Whether a client was given the state that the request brings.
+        """
+        identity, socket, cookie = identity_of(request, method, params), _socket(request), _cookie(request)
+        same = [guest for guest in self._guests if guest.identity == identity]
+        found = next((guest for guest in same if cookie == guest.cookie), None)
+        if found is None and cookie is None:
+            strangers = [guest for guest in same if not guest.keeps_cookies]
+            found = next((guest for guest in strangers if gave_state(guest.client)), None)
+            found = found or next((guest for guest in strangers if socket in guest.sockets), None)
+            if found is None and method != "server/discover":
+                forgetful = [guest for guest in same if guest.keeps_cookies is False]
+                found = forgetful[0] if len(forgetful) == len(same) == 1 else None
+        if found is not None:
+            if found.greeted:
+                found.keeps_cookies = cookie is not None
+            found.sockets.add(socket)
+            self._guests.move_to_end(found)
+        return found
+
+    def add(self, request: Any, method: str, params: Json | None, client: _Client) -> Guest[_Client]:
+        """Know a new client from now on."""
+        guest = Guest(client, identity_of(request, method, params))
+        guest.sockets.add(_socket(request))
+        self._guests[guest] = None
+        return guest
+
+    def greet(self, request: Any, guest: Guest[_Client]) -> None:
+        """Give a client its cookie, with the answer to its request."""
+        if not guest.greeted:
+            guest.greeted = True
+            set_cookie(request, f"{COOKIE}={guest.cookie}; Path=/; HttpOnly; SameSite=Strict")
+
+    def remove(self, guest: Guest[_Client]) -> None:
+        """Know a client no longer."""
+        guest.wait_for(None, lambda: None)
+        self._guests.pop(guest, None)
+
+    def too_many(self) -> list[Guest[_Client]]:
+        """The clients that were not seen for the longest time, where there are too many."""
+        return list(self._guests)[: max(0, len(self._guests) - _MOST)]
+
+
+def identity_of(request: Any, method: str, params: Json | None) -> Identity:
+    """What a client says of itself and proves it with, as a digest: credentials are not kept."""
+    host = request.client.host if request.client else None
+    proofs = [request.headers.get(name) for name in _CREDENTIALS]
+    others = {name: value for name, value in _cookies(request).items() if name != COOKIE}
+    said = canonical([host, proofs, others, client_of(method, params)])
+    return hashlib.sha256(said).digest()
+
+
+def _socket(request: Any) -> object:
+    return (request.client.host, request.client.port) if request.client else None
+
+
+def _cookie(request: Any) -> str | None:
+    return _cookies(request).get(COOKIE)
+
+
+def _cookies(request: Any) -> dict[str, str]:
+    try:
+        return {
+            name: morsel.value for name, morsel in SimpleCookie(request.headers.get("cookie", "")).items()
+        }
+    except CookieError:
+        return {}

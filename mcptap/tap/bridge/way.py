@@ -1,0 +1,52 @@
+"""What a bridge needs of the tap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from anyio.abc import TaskGroup
+
+from mcptap.exchange import Exchange, Session
+from mcptap.model import Era, Json
+from mcptap.tap.downstream import Downstream
+
+WouldAnswer: TypeAlias = Callable[[Era, str, Json | None], bool]
+
+
+class Way(Protocol):
+    """The way to the server, through the middleware: what goes along it is recorded."""
+
+    @property
+    def http(self) -> Any:
+        """The HTTP request of the client's message; ``None`` on other transports."""
+
+    async def request(self, host: Downstream, exchange: Exchange) -> Json:
+        """Send a request in the backend session of ``host`` that is its exchange's.
+
+        Raises:
+            RpcError: The server's error, or why there is no answer.
+        """
+
+    async def notify(self, host: Downstream, session: Session, method: str, params: Json | None) -> None:
+        """Send a notification."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all bridged clients of a tap share.
+
+    Attributes:
+        tasks: Owns what goes on while no request of the client is open.
+        would_answer: Whether the backend could answer a request of mcptap's own: a recording may not.
+        version: The version that a handshake is opened with.
+        learn: Takes results of ``tools/list``, from which headers are made.
+        lifetime: Seconds for which a client may take to answer what the server asked.
+    """
+
+    tasks: TaskGroup
+    would_answer: WouldAnswer
+    version: str
+    learn: Callable[[Json], None]
+    lifetime: float
