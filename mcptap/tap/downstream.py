@@ -55,6 +55,7 @@ class Downstream:
         self._opening = anyio.Lock()
         self.lost = anyio.Event()
         self._on_close: list[Callable[[], None]] = []
+        self._siblings: list[Downstream] = []
 
     @property
     def channel(self) -> Channel:
@@ -64,6 +65,11 @@ class Downstream:
     def on_close(self, callback: Callable[[], None]) -> None:
         """Have ``callback`` called when the connection is closed."""
         self._on_close.append(callback)
+
+    def sibling(self) -> Downstream:
+        """Another connection to the backend for the same client; it is closed with this one."""
+        self._siblings.append(Downstream(self._backend, self._tasks, self.transport, self._channel))
+        return self._siblings[-1]
 
     def session(self, method: str, params: Json | None, *, notification: bool) -> Session:
         """The session that a message belongs to.
@@ -102,6 +108,8 @@ class Downstream:
         """Close the backend sessions."""
         for callback in self._on_close:
             callback()
+        for sibling in self._siblings:
+            await sibling.close()
         for session in list(self._backend_sessions):
             self.drop(session)
 

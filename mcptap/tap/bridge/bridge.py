@@ -139,7 +139,12 @@ class Bridge:
             else:
                 self._speaks_handshake = True
                 return result
-        bridged = HandshakeClient(downstream, exchange.session.client, self._around)
+        host = downstream
+        if refused is not None:
+            # A server on a pipe may hold on to the era of the first message that it got.
+            downstream.drop(exchange.session)
+            host = downstream.sibling()
+        bridged = HandshakeClient(host, exchange.session.client, self._around)
         try:
             result = await bridged.open(exchange, way)
         except RpcError as error:

@@ -38,7 +38,7 @@ class HandshakeClient:
         self._host = host
         self._around = around
         self._session = host.new_session("modern", client)
-        self._session.channel = _Deaf()
+        self._session.channel = _Events(host.channel)
         self._envelope: Mapping[str, Any] = {}
         self._capabilities: Any = None
         self._level: str | None = None

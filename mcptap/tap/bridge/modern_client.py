@@ -159,7 +159,7 @@ class ModernClient:
         else:
             carrying.ask(ask)
         try:
-            with anyio.fail_after(self._around.lifetime):
+            with anyio.fail_after(self._around.lifetime if carrying is None else None):
                 return await ask.wait()
         except TimeoutError:
             raise RpcError.of(METHOD_NOT_FOUND, f"The client was not there to answer {method}") from None

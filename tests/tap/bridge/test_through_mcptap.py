@@ -1,0 +1,169 @@
+"""The bridge as it is used: mcptap between a client of one era and a server of the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from mcptap.cassette.reader import open_cassette
+from tests.clients.raw import HttpClient, Message, PipeClient, handshake
+from tests.http.running import PATIENCE, WIRE, interactions, mcptap, mcptap_on_stdio
+
+OLD = [*WIRE, "--era", "handshake"]
+NEW = [*WIRE, "--era", "modern"]
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+async def ask_and_answer(client: PipeClient | HttpClient, tool: str = "elicit") -> tuple[Message, Message]:
+    """Call a tool that asks, answer as a modern client does, and give both results."""
+    asked = await client.call(tool)
+    answers = {key: {"action": "accept", "content": {"name": "Ada"}} for key in asked.result["inputRequests"]}
+    retry = {"name": tool, "arguments": {}, "inputResponses": answers}
+    retry["requestState"] = asked.result["requestState"]
+    return asked, await client.request("tools/call", retry)
+
+
+@pytest.mark.parametrize("front", ["stdio", "http"])
+def test_a_modern_client_uses_an_old_server_and_its_recording(front: str, tmp_path: Path) -> None:
+    cassette = tmp_path / "rec.jsonl"
+
+    async def use(client: PipeClient | HttpClient) -> list[Any]:
+        discovered = await handshake(client)
+        assert discovered.result["supportedVersions"] == ["2026-07-28"]
+        listed = await client.request("tools/list")
+        assert (listed.result["resultType"], listed.result["cacheScope"]) == ("complete", "private")
+        mixed = await client.call("mixed")
+        asked, answered = await ask_and_answer(client)
+        assert asked.result["resultType"] == "input_required"
+        unknown = await client.request("no/such/method")
+        assert unknown.error["code"] == -32601
+        return [listed.outcome, mixed.outcome, asked.result["inputRequests"], answered.outcome]
+
+    async def through(*arguments: str | Path) -> list[Any]:
+        verb, *rest = arguments
+        if front == "stdio":
+            async with mcptap_on_stdio(verb, "--bridge", "auto", *rest, era="modern") as tap:
+                got = await use(tap)
+                tap.close_stdin()
+                assert await tap.wait() == 0, tap.stderr
+            return got
+        async with mcptap(verb, "--bridge", "auto", *rest) as running:
+            async with HttpClient(running.url, era="modern", timeout=PATIENCE) as client:
+                got = await use(client)
+            assert await running.stop() == 0, running.text
+        return got
+
+    async def work() -> None:
+        live = await through("record", "-o", cassette, "--", *OLD)
+        # What went over the upstream wire: a refused probe, and a handshake session.
+        assert {each.era for each in open_cassette(cassette).sessions()} == {"modern", "handshake"}
+        made = interactions(cassette)
+        assert [each["method"] for each in made][:3] == ["server/discover", "initialize", "tools/list"]
+        called = [each for each in made if each["method"] == "tools/call"]
+        assert [each["params"]["name"] for each in called] == ["mixed", "elicit"]
+        assert "resultType" not in str(called)
+        assert [event["method"] for event in called[1]["events"]] == ["elicitation/create"]
+        assert await through("replay", cassette) == live
+
+    run(work())
+
+
+def test_a_client_that_never_discovers_is_bridged_by_default(tmp_path: Path) -> None:
+    cassette = tmp_path / "rec.jsonl"
+
+    async def work() -> None:
+        async with mcptap_on_stdio("record", "-o", cassette, "--", *OLD, era="modern") as tap:
+            assert (await tap.call("mixed")).result["resultType"] == "complete"
+            tap.close_stdin()
+            assert await tap.wait() == 0, tap.stderr
+        # The probe is mcptap's own, so it is no part of the recording.
+        assert [each["method"] for each in interactions(cassette)] == ["initialize", "tools/call"]
+
+    run(work())
+
+
+def test_without_a_bridge_a_modern_client_gets_what_the_old_server_says() -> None:
+    async def work() -> None:
+        async with mcptap_on_stdio("proxy", "--bridge", "off", "--", *OLD, era="modern") as tap:
+            assert (await handshake(tap)).error["code"] == -32601
+
+    run(work())
+
+
+def test_an_old_client_uses_a_modern_server_and_its_recording(tmp_path: Path) -> None:
+    cassette = tmp_path / "rec.jsonl"
+
+    async def use(tap: PipeClient) -> list[str]:
+        tap.on_request = lambda request: {"result": {"action": "accept", "content": {"name": "Ada"}}}
+        opened = await handshake(tap)
+        assert opened.result["protocolVersion"] == "2025-11-25"
+        outcomes = [await tap.request("tools/list"), await tap.call("mixed"), await tap.request("ping")]
+        assert all("resultType" not in each.result for each in outcomes)
+        return [each.outcome for each in [opened, *outcomes]]
+
+    async def work() -> None:
+        async with mcptap_on_stdio("record", "-o", cassette, "--", *NEW) as tap:
+            live = await use(tap)
+            tap.close_stdin()
+            assert await tap.wait() == 0, tap.stderr
+        made = [each["method"] for each in interactions(cassette)]
+        assert made[:2] == ["initialize", "server/discover"]
+        async with mcptap_on_stdio("replay", "--bridge", "auto", cassette) as tap:
+            assert await use(tap) == live
+
+    run(work())
+
+
+def test_clients_over_http_share_neither_a_session_nor_their_states() -> None:
+    async def work() -> None:
+        async with mcptap("proxy", "--bridge", "auto", "--", *OLD) as running:
+            options: dict[str, Any] = {"era": "modern", "timeout": PATIENCE}
+            async with HttpClient(running.url, **options) as one, HttpClient(running.url, **options) as two:
+                for client in (one, two):
+                    await handshake(client)
+                asked = await one.call("elicit")
+                answers = {key: {"action": "decline"} for key in asked.result["inputRequests"]}
+                retry = {"name": "elicit", "arguments": {}, "inputResponses": answers}
+                retry["requestState"] = asked.result["requestState"]
+                stolen = await two.request("tools/call", retry)
+                assert (stolen.status, stolen.error["code"]) == (400, -32602)
+                forged = await one.request("tools/call", {**retry, "requestState": "forged"})
+                assert forged.error["code"] == -32602
+                assert (await one.request("tools/call", retry)).result["resultType"] == "complete"
+                replayed = await one.request("tools/call", retry)
+                assert replayed.error["code"] == -32602
+            assert len(running.children) >= 2  # a server for each
+            assert await running.stop() == 0, running.text
+
+    run(work())
+
+
+def test_a_subscription_over_http_hears_what_the_same_client_causes() -> None:
+    async def work() -> None:
+        async with mcptap("proxy", "--bridge", "auto", "--", *OLD) as running:
+            async with HttpClient(running.url, era="modern", timeout=PATIENCE) as client:
+                await handshake(client)
+                wanted = {"toolsListChanged": True, "resourceSubscriptions": ["test://static"]}
+                listening = asyncio.ensure_future(
+                    client.request("subscriptions/listen", {"notifications": wanted}, id="mine")
+                )
+                acknowledged = await client.wait_for(
+                    lambda message: message.method == "notifications/subscriptions/acknowledged"
+                )
+                meta = acknowledged.params["_meta"]
+                assert meta["io.modelcontextprotocol/subscriptionId"] == "mine"
+                await client.call("change")
+                await client.wait_for(lambda message: message.method == "notifications/tools/list_changed")
+                listening.cancel()
+                with anyio.move_on_after(0.1):
+                    await asyncio.gather(listening, return_exceptions=True)
+
+    run(work())
