@@ -67,11 +67,11 @@ def ask(topic: str) -> str:
     return f"Tell me about {topic}"
 
 
-async def _refuse_handshakes(context: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    if context.method == "initialize":
-        data = {"supported": ["2026-07-28"], "requested": (context.params or {}).get("protocolVersion")}
+async def _refuse_handshakes(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    if ctx.method == "initialize":
+        data = {"supported": ["2026-07-28"], "requested": (ctx.params or {}).get("protocolVersion")}
         raise MCPError(-32022, "Unsupported protocol version", data)
-    return await call_next(context)
+    return await call_next(ctx)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from mcptap.tap.bridge.way import Surroundings
 from mcptap.tap.downstream import Downstream, Downstreams
 
 PATIENCE = 20.0
-ABLE = {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}}
+ABLE: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}}
 Answer: TypeAlias = Callable[[Exchange], Awaitable[Json]]
 
 

@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from mcptap.cassette.reader import open_cassette
@@ -22,7 +21,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(work)
 
 
-async def ask_and_answer(client: PipeClient | HttpClient, tool: str = "elicit") -> tuple[Message, Message]:
+async def ask_and_answer(client: PipeClient | HttpClient, tool: str = "ask") -> tuple[Message, Message]:
     """Call a tool that asks, answer as a modern client does, and give both results."""
     asked = await client.call(tool)
     answers = {key: {"action": "accept", "content": {"name": "Ada"}} for key in asked.result["inputRequests"]}
@@ -68,7 +67,7 @@ def test_a_modern_client_uses_an_old_server_and_its_recording(front: str, tmp_pa
         made = interactions(cassette)
         assert [each["method"] for each in made][:3] == ["server/discover", "initialize", "tools/list"]
         called = [each for each in made if each["method"] == "tools/call"]
-        assert [each["params"]["name"] for each in called] == ["mixed", "elicit"]
+        assert [each["params"]["name"] for each in called] == ["mixed", "ask"]
         assert "resultType" not in str(called)
         assert [event["method"] for event in called[1]["events"]] == ["elicitation/create"]
         assert await through("replay", cassette) == live
@@ -129,9 +128,9 @@ def test_clients_over_http_share_neither_a_session_nor_their_states() -> None:
             async with HttpClient(running.url, **options) as one, HttpClient(running.url, **options) as two:
                 for client in (one, two):
                     await handshake(client)
-                asked = await one.call("elicit")
+                asked = await one.call("ask")
                 answers = {key: {"action": "decline"} for key in asked.result["inputRequests"]}
-                retry = {"name": "elicit", "arguments": {}, "inputResponses": answers}
+                retry = {"name": "ask", "arguments": {}, "inputResponses": answers}
                 retry["requestState"] = asked.result["requestState"]
                 stolen = await two.request("tools/call", retry)
                 assert (stolen.status, stolen.error["code"]) == (400, -32602)
@@ -148,22 +147,26 @@ def test_clients_over_http_share_neither_a_session_nor_their_states() -> None:
 
 def test_a_subscription_over_http_hears_what_the_same_client_causes() -> None:
     async def work() -> None:
-        async with mcptap("proxy", "--bridge", "auto", "--", *OLD) as running:
-            async with HttpClient(running.url, era="modern", timeout=PATIENCE) as client:
-                await handshake(client)
-                wanted = {"toolsListChanged": True, "resourceSubscriptions": ["test://static"]}
-                listening = asyncio.ensure_future(
-                    client.request("subscriptions/listen", {"notifications": wanted}, id="mine")
-                )
-                acknowledged = await client.wait_for(
-                    lambda message: message.method == "notifications/subscriptions/acknowledged"
-                )
-                meta = acknowledged.params["_meta"]
-                assert meta["io.modelcontextprotocol/subscriptionId"] == "mine"
-                await client.call("change")
-                await client.wait_for(lambda message: message.method == "notifications/tools/list_changed")
-                listening.cancel()
-                with anyio.move_on_after(0.1):
-                    await asyncio.gather(listening, return_exceptions=True)
+        async with (
+            mcptap("proxy", "--bridge", "auto", "--", *OLD) as running,
+            HttpClient(running.url, era="modern", timeout=PATIENCE) as client,
+        ):
+            await handshake(client)
+            wanted = {"toolsListChanged": True, "resourceSubscriptions": ["wire://text"]}
+            listening = asyncio.ensure_future(
+                client.request("subscriptions/listen", {"notifications": wanted}, id="mine")
+            )
+            acknowledged = await client.arrived("notifications/subscriptions/acknowledged")
+            assert acknowledged[0].body["params"] == {
+                "notifications": wanted,
+                "_meta": {"io.modelcontextprotocol/subscriptionId": "mine"},
+            }
+            await client.call("change")
+            (updated,) = await client.arrived("notifications/resources/updated")
+            assert updated.body["params"]["uri"] == "wire://text"
+            assert updated.body["params"]["_meta"] == {"io.modelcontextprotocol/subscriptionId": "mine"}
+            assert len(await client.arrived("notifications/tools/list_changed")) == 1
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
     run(work())
