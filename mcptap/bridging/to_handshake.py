@@ -99,10 +99,7 @@ def request(method: str, params: Json | None) -> dict[str, Any] | None:
 def result(method: str, found: Json, server_info: Any) -> dict[str, Any]:
     """A result with what every modern one has: its type, the server's name, and cache hints where due."""
     hints = _CACHE_HINTS if method in CACHEABLE else {}
-    full = {"resultType": "complete", **hints, **found}
-    if not isinstance(server_info, Mapping) or SERVER_INFO_META in meta_of(found):
-        return full
-    return {**full, META: {**meta_of(found), SERVER_INFO_META: server_info}}
+    return _signed({**hints, **found, "resultType": "complete"}, server_info)
 
 
 def error(method: str, params: Json | None, refused: Json) -> Json:
@@ -140,7 +137,7 @@ def input_request(method: str, params: Json | None) -> dict[str, Any]:
 def input_required(requests: Mapping[str, Json], state: str, server_info: Any) -> dict[str, Any]:
     """The result that hands a server's requests to the client."""
     found = {"resultType": "input_required", "inputRequests": dict(requests), "requestState": state}
-    return result("", found, server_info)
+    return _signed(found, server_info)
 
 
 def urls_to_visit(refused: Json) -> list[dict[str, Any]]:
@@ -165,6 +162,12 @@ def honoured(wanted: Any, capabilities: Any) -> dict[str, Any]:
         unique = dict.fromkeys(uri for uri in uris if isinstance(uri, str))
         found |= {"resourceSubscriptions": list(unique)} if unique else {}
     return found
+
+
+def _signed(found: dict[str, Any], server_info: Any) -> dict[str, Any]:
+    if not isinstance(server_info, Mapping) or SERVER_INFO_META in meta_of(found):
+        return found
+    return {**found, META: {**meta_of(found), SERVER_INFO_META: server_info}}
 
 
 def _offers(capabilities: Any, name: str, detail: str) -> bool:

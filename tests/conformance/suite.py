@@ -80,6 +80,11 @@ class Suite:
             await self._serve(url, folder, leg, "--suite", "all")
         return checks_in(folder)
 
+    async def leg(self, url: str, folder: Path, leg: str) -> Checks:
+        """Run all scenarios of one leg against the server at ``url``, in one process."""
+        await self._serve(url, folder, leg, "--suite", "all")
+        return checks_in(folder)
+
     async def shuffled(self, url: str, folder: Path, seed: int) -> Checks:
         """Run all scenarios of all legs in an order of their own, each in a process of its own."""
         all_of_them = [Scenario(leg, name) for leg in LEGS for name in await self.scenarios("server", leg)]

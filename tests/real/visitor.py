@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 
 from tests.http.running import PATIENCE
 
-Mode: TypeAlias = Literal["auto", "legacy"]
+Mode: TypeAlias = Literal["auto", "legacy", "2026-07-28"]
 Call: TypeAlias = tuple[str, Mapping[str, Any]]
 """A tool or prompt and its arguments."""
 
@@ -78,7 +78,7 @@ class _Visitor:
         assert opened
         self._note("opened", opened)
         offered = opened.capabilities
-        if walk.subscribed:
+        if walk.subscribed and client.session.initialize_result:
             with warnings.catch_warnings(action="ignore"):  # the modern era subscribes otherwise
                 await client.session.subscribe_resource(walk.subscribed)
         if offered.tools:

@@ -1,27 +1,31 @@
 """A server that passes every server scenario of the official conformance suite, in both eras.
 
-    python -m tests.servers.conformance [PORT]
+    python -m tests.servers.conformance [--handshake] [PORT]
 
-Streamable HTTP on loopback, endpoint ``/mcp``; port 0, the default, takes a free one, and
-``{"ready": PORT}`` on stdout says which. Its answers are the same in every run, but for ids, dates
-and the states of multi-round-trip requests.
+With ``--handshake`` it speaks no other era. Streamable HTTP on loopback, endpoint ``/mcp``; port 0, the
+default, takes a free one, and ``{"ready": PORT}`` on stdout says which. Its answers are the same in every
+run, but for ids, dates and the states of multi-round-trip requests.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import socket
 from collections.abc import Mapping
 from typing import Any, Final
 
+import mcp_types as types
 import uvicorn
 from fastmcp.server.event_store import EventStore
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import ListenHandler
-from mcp_types import INVALID_PARAMS, SERVER_INFO_META_KEY
+from mcp.shared.message import ServerMessageMetadata
+from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND, SERVER_INFO_META_KEY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import BaseModel, ConfigDict
 
 from tests.servers import conformance_content as content
 from tests.servers import conformance_tasks as tasks
@@ -97,6 +101,12 @@ _CACHEABLE: Final = frozenset(_MODERN) - {
 }
 
 
+async def _refuse_modern(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    if Call(ctx).modern:
+        refuse(METHOD_NOT_FOUND, "Method not found")
+    return await call_next(ctx)
+
+
 async def _answer(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
     """Answer with a plain object, which the SDK sends as it is; what isn't ours is the SDK's own."""
     call = Call(ctx)
@@ -107,7 +117,29 @@ async def _answer(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> H
             return {**result, "capabilities": {**_CAPABILITIES, "logging": {}}}
         return result
     result = await run(call)
+    while not call.modern and result.get("resultType") == "input_required":
+        result = await run(await _asked(call, result))
     return _modern_result(ctx.method, result) if call.modern else result
+
+
+async def _asked(call: Call, result: Json) -> Call:
+    """Ask a handshake client what a modern one is asked inside a result, as if it had called again."""
+
+    async def ask(request: Json) -> Json:
+        asking: Any = types.Request[dict[str, Any], str](method=request["method"], params=request["params"])
+        related = ServerMessageMetadata(related_request_id=call.context.request_id)
+        answer = await call.context.session.send_request(asking, _Anything, metadata=related)
+        return answer.model_dump(mode="json", by_alias=True)
+
+    requests = result["inputRequests"]
+    answers = await asyncio.gather(*(ask(request) for request in requests.values()))
+    given = dict(zip(requests, answers, strict=True))
+    call.params |= {"inputResponses": given, "requestState": result.get("requestState")}
+    return call
+
+
+class _Anything(BaseModel):
+    model_config = ConfigDict(extra="allow")
 
 
 def _modern_result(method: str, result: Json) -> Json:
@@ -122,6 +154,7 @@ def _schema_of(name: str) -> Json | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int, nargs="?", default=0)
+    parser.add_argument("--handshake", action="store_true")
     options = parser.parse_args()
     server: Server[Any] = Server(
         _INFO["name"],
@@ -130,6 +163,8 @@ def main() -> None:
         on_subscriptions_listen=ListenHandler(bus),
     )
     server.middleware.insert(0, _answer)
+    if options.handshake:
+        server.middleware.insert(0, _refuse_modern)
     app = server.streamable_http_app(event_store=EventStore(), retry_interval=_RETRY_MS)
     listening = socket.create_server(("127.0.0.1", options.port), backlog=128)
     print(json.dumps({"ready": listening.getsockname()[1]}), flush=True)

@@ -43,8 +43,10 @@ class Call:
 
     @property
     def capabilities(self) -> Json:
-        """What a modern client declares with each of its requests."""
-        return self.meta.get(CLIENT_CAPABILITIES_META_KEY) or {}
+        """What a modern client declares with each of its requests, and another when it opens its session."""
+        if self.modern or (opened := self.context.session.client_params) is None:
+            return self.meta.get(CLIENT_CAPABILITIES_META_KEY) or {}
+        return opened.capabilities.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     @property
     def has_tasks(self) -> bool:

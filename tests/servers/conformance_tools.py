@@ -8,7 +8,12 @@ import json
 from typing import Any, Final
 
 import mcp_types as types
-from mcp.server.subscriptions import InMemorySubscriptionBus, PromptsListChanged, ToolsListChanged
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    PromptsListChanged,
+    ServerEvent,
+    ToolsListChanged,
+)
 from mcp.shared.message import ServerMessageMetadata
 
 from tests.servers.conformance_call import STRING, Call, Json, form, input_required, text, tool
@@ -155,13 +160,13 @@ async def test_streaming_elicitation(call: Call) -> Json:
 
 @tool("Announce a change of the tools")
 async def test_trigger_tool_change(call: Call) -> Json:
-    await bus.publish(ToolsListChanged())
+    await _changed(call, ToolsListChanged(), "notifications/tools/list_changed")
     return text("Announced.")
 
 
 @tool("Announce a change of the prompts")
 async def test_trigger_prompt_change(call: Call) -> Json:
-    await bus.publish(PromptsListChanged())
+    await _changed(call, PromptsListChanged(), "notifications/prompts/list_changed")
     return text("Announced.")
 
 
@@ -207,6 +212,15 @@ async def _log(call: Call, line: str) -> None:
         await call.context.session.send_notification(
             types.LoggingMessageNotification(params=message), related_request_id=call.context.request_id
         )
+
+
+async def _changed(call: Call, event: ServerEvent, method: str) -> None:
+    """Tell who listens, or in the handshake era this client."""
+    if call.modern:
+        await bus.publish(event)
+    else:
+        changed: Any = types.Notification[None, str](method=method, params=None)
+        await call.context.session.send_notification(changed)
 
 
 async def _elicit(call: Call, message: str, **properties: Any) -> Json:

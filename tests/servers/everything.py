@@ -36,6 +36,12 @@ def npm_server(name: str, *arguments: str) -> list[str]:
     return [node, str(FOLDER / "node_modules" / _package(name) / "dist/index.js"), *arguments]
 
 
+def npm_client(script: Path) -> list[str]:
+    """What runs a script that finds npm's ``@modelcontextprotocol/sdk`` where it is told to."""
+    node, *_ = npm_server("everything")  # depends on it
+    return [node, str(script), str(CACHE / "node_modules")]
+
+
 def command(transport: Literal["stdio", "sse", "streamableHttp"]) -> list[str]:
     """What starts server-everything."""
     return npm_server("everything", transport)

@@ -12,8 +12,9 @@ import anyio
 from mcptap.bridging import to_modern
 from mcptap.errors import McptapError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
+from mcptap.matching.canonical import capabilities_of
 from mcptap.model import Era, Json
-from mcptap.protocol import META, PROBE, RESERVED_META_PREFIX, meta_of
+from mcptap.protocol import INVALID_PARAMS, META, PROBE, RESERVED_META_PREFIX, meta_of
 from mcptap.tap.bridge.handshake_client import HandshakeClient
 from mcptap.tap.bridge.modern_client import ModernClient
 from mcptap.tap.bridge.stateless import Guest, Guests
@@ -26,6 +27,7 @@ Eagerness: TypeAlias = Literal["at once", "unless it falls back"]
 
 _PROBE_PATIENCE: Final = 10.0
 _IDLE: Final = 600.0
+_MOST_ABILITIES: Final = 16
 _NPM_PROBE: Final = "server-discover-probe-"
 _DISCOVER: Final = "server/discover"
 
@@ -37,7 +39,8 @@ class _Client:
     Attributes:
         host: Holds what it has at the backend.
         refused: Whether its ``server/discover`` was refused, and it has not fallen back since.
-        modern: Its session, if it is of the modern era and bridged.
+        modern: Its sessions, if it is of the modern era and bridged, by what it is capable of in them:
+            a server may not conclude from one request what the client can do in another.
         handshake: Its session, if it is of the handshake era and bridged.
         deciding: Held while it is found out what it needs.
         opened: To be called when its session is open.
@@ -46,7 +49,7 @@ class _Client:
 
     host: Downstream
     refused: bool = False
-    modern: ModernClient | None = None
+    modern: dict[bytes, ModernClient] = field(default_factory=dict)
     handshake: HandshakeClient | None = None
     deciding: anyio.Lock = field(default_factory=anyio.Lock)
     opened: Callable[[Way], None] = lambda _: None
@@ -55,7 +58,7 @@ class _Client:
     @property
     def idle(self) -> bool:
         """Whether nothing of it is open or pending."""
-        return not self.requests and (self.modern is None or not self.modern.busy)
+        return not self.requests and not any(each.busy for each in self.modern.values())
 
 
 class Bridge:
@@ -112,8 +115,11 @@ class Bridge:
     ) -> None:
         """Take a client's notification, bridged where that is needed."""
         client = self._clients.get(downstream)
-        bridged = client and (client.modern if session.era == "modern" else client.handshake)
-        if bridged:
+        bridged: ModernClient | HandshakeClient | None = None
+        if client is not None:
+            modern = next(reversed(client.modern.values()), None)
+            bridged = modern if session.era == "modern" else client.handshake
+        if bridged is not None:
             await bridged.notify(method, params, way)
         else:
             await way.notify(downstream, session, method, params)
@@ -156,23 +162,24 @@ class Bridge:
     # Clients of the modern era.
 
     async def _of_modern(self, client: _Client, downstream: Downstream, exchange: Exchange, way: Way) -> Json:
-        if client.modern is None:
+        able = capabilities_of(exchange.params)
+        if able not in client.modern:
             async with client.deciding:
-                if client.modern is None:
-                    if exchange.method == _DISCOVER:
+                if able not in client.modern:
+                    if exchange.method == _DISCOVER and not client.modern:
                         found = await self._discover(client, downstream, exchange, way)
                         if found is not None:
                             return found
-                    elif not await self._learn(downstream, exchange):
+                    elif client.modern or not await self._learn(downstream, exchange):
                         await self._open(client, exchange, way, None)
-        if client.modern is None:
+        bridged = client.modern.get(able)
+        if bridged is None:
             return await way.request(downstream, exchange)
-        bridged = client.modern
         try:
             return await bridged.request(exchange, way)
         except UnansweredError:
-            if client.modern is bridged and not bridged.busy:
-                client.modern = None  # the next request begins another session
+            if client.modern.get(able) is bridged and not bridged.busy:
+                del client.modern[able]  # the next request begins another session
                 bridged.leave()
             raise
 
@@ -232,13 +239,16 @@ class Bridge:
             return bool(self._speaks_modern)
 
     async def _open(self, client: _Client, exchange: Exchange, way: Way, refused: RpcError | None) -> None:
-        bridged = ModernClient(client.host, exchange.session.client, self._around)
+        if len(client.modern) >= _MOST_ABILITIES:
+            raise RpcError.of(INVALID_PARAMS, "The client has declared too many different capabilities")
+        host = client.host.sibling() if client.modern else client.host
+        bridged = ModernClient(host, exchange.session.client, self._around)
         try:
             await bridged.open(exchange, way)
         except RpcError as error:
             bridged.leave()
             raise refused or error from None
-        client.modern = bridged
+        client.modern[capabilities_of(exchange.params)] = bridged
         client.opened(way)
         self._speaks_modern, self._speaks_handshake = False, True
 
@@ -254,9 +264,15 @@ class Bridge:
         state = (exchange.params or {}).get("requestState")
 
         def gave_state(client: _Client) -> bool:
-            return client.modern is not None and client.modern.has_issued(state)
+            return any(each.has_issued(state) for each in client.modern.values())
 
-        found = self._guests.find(way.http, exchange.method, exchange.params, gave_state)
+        found = self._guests.find(
+            way.http,
+            exchange.method,
+            exchange.params,
+            gave_state=gave_state,
+            is_busy=lambda client: client.requests > 0,
+        )
         if found is None:
             client = _Client(self._downstreams.detached())
             guest = found = self._guests.add(way.http, exchange.method, exchange.params, client)

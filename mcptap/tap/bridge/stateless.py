@@ -2,9 +2,9 @@
 
 A handshake server has them, so each client gets one of its own, and no two may share one: neither the
 state that the server keeps in it, nor its questions. A client is known again by a cookie, if it keeps
-cookies; else by its socket; and a client that has shown that it keeps none is known again by what it
-says of itself, as long as nobody else says the same. Whoever isn't known gets a session of its own,
-which in a stateless protocol it can't tell from the one it had.
+cookies; else by its socket. One that has shown that it keeps none is known on another socket too, while
+it has a request open and nobody else who says the same of himself has. Whoever isn't known gets a session
+of its own, which in a stateless protocol it can't tell from the one it had.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ class Guests(Generic[_Client]):
         request: Any,
         method: str,
         params: Json | None,
-        gave_state: Callable[[_Client], bool] = lambda _: False,
+        *,
+        gave_state: Callable[[_Client], bool],
+        is_busy: Callable[[_Client], bool],
     ) -> Guest[_Client] | None:
         """The client that a request comes from; ``None`` if it is a new one.
 
@@ -79,6 +81,7 @@ class Guests(Generic[_Client]):
             method: Its method,
             params: and its params.
             gave_state: Whether a client was given the state that the request brings.
+            is_busy: Whether a client has a request open, so that its next one needs another socket.
         """
         identity, socket, cookie = identity_of(request, method, params), _socket(request), _cookie(request)
         same = [guest for guest in self._guests if guest.identity == identity]
@@ -88,8 +91,8 @@ class Guests(Generic[_Client]):
             found = next((guest for guest in strangers if gave_state(guest.client)), None)
             found = found or next((guest for guest in strangers if socket in guest.sockets), None)
             if found is None and method != "server/discover":
-                forgetful = [guest for guest in same if guest.keeps_cookies is False]
-                found = forgetful[0] if len(forgetful) == len(same) == 1 else None
+                busy = [guest for guest in strangers if is_busy(guest.client)]
+                found = busy[0] if len(busy) == 1 and busy[0].keeps_cookies is False else None
         if found is not None:
             if found.greeted:
                 found.keeps_cookies = cookie is not None
