@@ -131,15 +131,6 @@ class Player:
         """The eras that the recorded server speaks, as far as the recording shows."""
         return self._spoken
 
-    def handshake_version(self) -> str | None:
-        """The protocol version of the first recorded handshake that succeeded; ``None`` without one."""
-        for entry in self._recording.by_method.get("initialize", ()):
-            interaction = self._recording.read(entry)
-            version = (interaction.params or {}).get("protocolVersion")
-            if interaction.result is not None and isinstance(version, str):
-                return version
-        return None
-
     def knows(self, era: Era, method: str, params: Json | None) -> bool:
         """Whether there is a recorded request that asks for the same."""
         return key_of(era, method, params) in self._recording.by_key

@@ -58,12 +58,12 @@ def refusal(method: str) -> RpcError | None:
     return None
 
 
-def initialize_params(params: Json | None, version: str) -> dict[str, Any]:
+def initialize_params(params: Json | None) -> dict[str, Any]:
     """The ``initialize`` by which a client introduces itself as it does in each modern request."""
     meta = meta_of(params)
     info = meta.get(CLIENT_INFO_META)
     return {
-        "protocolVersion": version,
+        "protocolVersion": HANDSHAKE_VERSIONS[-1],
         "capabilities": carried(meta.get(CAPABILITIES_META)),
         "clientInfo": info if isinstance(info, Mapping) else _NAMELESS,
     }

@@ -50,14 +50,15 @@ def got(visited: Visit) -> dict[str, Any]:
 def test_a_modern_client_gets_from_an_old_server_all_that_an_old_client_gets(tmp_path: Path) -> None:
     cassette = tmp_path / "rec.jsonl"
     with everything(tmp_path) as ready:
-        tap = [*MCPTAP, "record", "-o", str(cassette), "--", *ready.argv]
+        tap = [*MCPTAP, "record", "--bridge", "auto", "-o", str(cassette), "--", *ready.argv]
         direct = asyncio.run(visit(ready.argv, ready.walk, "legacy"))
         bridged = asyncio.run(visit(tap, ready.walk, "2026-07-28"))
     assert got(bridged) == got(direct)
     assert plain(bridged.asked) == plain(direct.asked)
     assert bridged.progress == direct.progress
     assert bridged.refused == direct.refused
-    assert {each.era for each in open_cassette(cassette).sessions()} == {"handshake"}
+    made = [each.method for each in open_cassette(cassette).interactions()]
+    assert made[:3] == ["server/discover", "initialize", "tools/list"]
 
 
 @pytest.mark.parametrize("verb", ["record", "replay"])
@@ -88,6 +89,8 @@ def test_the_npm_client_of_the_handshake_era_uses_a_modern_server(verb: str, tmp
         assert live["prompt"] == "Tell me about bridges"
         assert live["absent"] == -32002
         if verb == "replay":
-            assert await use("replay", "--bridge", "auto", str(cassette)) == live
+            replayed = await use("replay", "--fail-on-unused", "--bridge", "auto", str(cassette))
+            # This client forgets progress whose answer comes along with it.
+            assert {**replayed, "progress": live["progress"]} == live
 
     asyncio.run(work())

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+import mcp_types as types
 from fastmcp import Client
 from fastmcp.client.elicitation import ElicitResult
 from mcp.shared.exceptions import MCPError
@@ -74,8 +75,7 @@ class _Visitor:
         )
 
     async def walk(self, client: Client[Any], walk: Walk) -> None:
-        opened = client.session.initialize_result or client.session.discover_result
-        assert opened
+        opened = client.session.initialize_result or await _discovered(client)
         self._note("opened", opened)
         offered = opened.capabilities
         if walk.subscribed and client.session.initialize_result:
@@ -140,6 +140,13 @@ class _Visitor:
         assert not isinstance(message, Exception), message
         if message.method != "notifications/progress":  # its token is the client's, and noted above
             self.visit.heard.append(_plain(message))
+
+
+async def _discovered(client: Client[Any]) -> types.DiscoverResult:
+    """What the server says of itself, which a client that is pinned to a version has not asked."""
+    if client.session.discover_result is not None and client.session.discover_result.capabilities.tools:
+        return client.session.discover_result
+    return types.DiscoverResult.model_validate(await client.session.send_discover("2026-07-28"))
 
 
 def _plain(model: Any) -> Any:

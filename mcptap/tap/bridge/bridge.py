@@ -86,6 +86,7 @@ class Bridge:
         self._at_once = eagerness == "at once"
         self._speaks_modern = None if not spoken else "modern" in spoken
         self._speaks_handshake = None if not spoken else "handshake" in spoken
+        self._replays = spoken is not None
         self._learning = anyio.Lock()
         self._clients: WeakKeyDictionary[Downstream, _Client] = WeakKeyDictionary()
         self._guests: Guests[_Client] = Guests()
@@ -135,11 +136,11 @@ class Bridge:
             return await way.request(downstream, exchange)
         client.refused = False
         refused: RpcError | None = None
-        if self._speaks_handshake is not False:
+        if self._speaks_handshake is not False or self._refused_before("handshake", exchange):
             try:
                 result = await way.request(downstream, exchange)
             except RpcError as error:
-                if self._speaks_handshake:
+                if self._speaks_handshake or isinstance(error, UnansweredError):
                     raise
                 refused = error
             else:
@@ -196,7 +197,7 @@ class Bridge:
         """
         refused = None
         bridges = self._at_once or client.refused or str(exchange.id).startswith(_NPM_PROBE)
-        if self._speaks_modern is None or not bridges:
+        if self._speaks_modern is None or not bridges or self._refused_before("modern", exchange):
             if bridges:
                 exchange.notes[PROBE] = True
             try:
@@ -251,6 +252,10 @@ class Bridge:
         client.modern[capabilities_of(exchange.params)] = bridged
         client.opened(way)
         self._speaks_modern, self._speaks_handshake = False, True
+
+    def _refused_before(self, era: Era, exchange: Exchange) -> bool:
+        """Whether a recording has a refusal of this request, which is then played."""
+        return self._replays and self._around.would_answer(era, exchange.method, exchange.params)
 
     # Who is who.
 

@@ -9,7 +9,6 @@ from anyio.abc import TaskGroup
 
 from mcptap.model import Json
 from mcptap.player import Player
-from mcptap.protocol import HANDSHAKE_VERSIONS
 from mcptap.tap.bridge.bridge import Bridge, Eagerness
 from mcptap.tap.bridge.way import Surroundings
 from mcptap.tap.downstream import Downstreams
@@ -40,11 +39,9 @@ def make_bridge(
     """
     if bridging == "off" or (bridging is None and player is not None):
         return None
-    version = player.handshake_version() if player else None
     around = Surroundings(
         tasks=tasks,
         would_answer=player.knows if player else lambda *_: True,
-        version=version or HANDSHAKE_VERSIONS[-1],
         learn=learn,
         lifetime=STATE_LIFETIME,
     )

@@ -87,7 +87,7 @@ class ModernClient:
             RpcError: The server doesn't want it.
         """
         self._capabilities = _capabilities(exchange)
-        params = to_handshake.initialize_params(exchange.params, self._around.version)
+        params = to_handshake.initialize_params(exchange.params)
         answer = await self._ask_server(way, "initialize", params)
         if answer.get("protocolVersion") not in HANDSHAKE_VERSIONS:
             message = f"The server wants version {answer.get('protocolVersion')!r}, which can't be bridged"

@@ -40,13 +40,11 @@ class Surroundings:
     Attributes:
         tasks: Owns what goes on while no request of the client is open.
         would_answer: Whether the backend could answer a request of mcptap's own: a recording may not.
-        version: The version that a handshake is opened with.
         learn: Takes results of ``tools/list``, from which headers are made.
         lifetime: Seconds for which a client may take to answer what the server asked.
     """
 
     tasks: TaskGroup
     would_answer: WouldAnswer
-    version: str
     learn: Callable[[Json], None]
     lifetime: float
