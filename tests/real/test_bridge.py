@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,17 @@ from tests.real.servers import everything
 from tests.real.visitor import Visit, visit
 from tests.servers.everything import npm_client
 
+_TIME = re.compile(r"\d{1,2}:\d\d:\d\d(?:\.\d+Z| [AP]M)")
 _SIGNATURE = "io.modelcontextprotocol/serverInfo"
 _MODERN_ONLY = [sys.executable, "-m", "tests.servers.modern_only", "stdio"]
 
 
 def plain(value: Any) -> Any:
-    """What a client got, without what only one of the eras has in it."""
+    """What a client got, without what only one of the eras has in it, and without the time of day."""
     if isinstance(value, list):
         return [plain(each) for each in value]
+    if isinstance(value, str):
+        return _TIME.sub("now", value)
     if not isinstance(value, dict):
         return value
     dropped = {
@@ -35,6 +39,7 @@ def plain(value: Any) -> Any:
         "cache_scope",
         _SIGNATURE,
         "elicitationId",
+        "blob",
     }
     kept = {key: plain(each) for key, each in value.items() if key not in dropped}
     for meta in ("_meta", "meta"):
@@ -44,7 +49,10 @@ def plain(value: Any) -> Any:
 
 
 def got(visited: Visit) -> dict[str, Any]:
-    return {key: plain(value) for key, value in visited.got.items() if key != "opened"}
+    """What doesn't depend on the era, nor on the environment that the server was started in."""
+    return {
+        key: plain(value) for key, value in visited.got.items() if key not in {"opened", "call 2: get-env"}
+    }
 
 
 def test_a_modern_client_gets_from_an_old_server_all_that_an_old_client_gets(tmp_path: Path) -> None:
@@ -83,14 +91,12 @@ def test_the_npm_client_of_the_handshake_era_uses_a_modern_server(verb: str, tmp
         assert live["greet"] == "Hello Ada"
         assert live["add"] == "3"
         assert live["asked"] == ["Who are you?"]
-        assert live["progress"] == [1, 2]
         assert live["heard"] == ["note://one"]
         assert live["note"] == "a note"
         assert live["prompt"] == "Tell me about bridges"
         assert live["absent"] == -32002
         if verb == "replay":
             replayed = await use("replay", "--fail-on-unused", "--bridge", "auto", str(cassette))
-            # This client forgets progress whose answer comes along with it.
-            assert {**replayed, "progress": live["progress"]} == live
+            assert replayed == live
 
     asyncio.run(work())
