@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
+from mcptap.cli.many import config_options, run_config
 from mcptap.cli.options import (
     bridge_option,
     front_options,
@@ -21,6 +23,7 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 @click.command("proxy")
 @target_options
 @bridge_option
+@config_options
 @front_options
 @telemetry_options
 def command(
@@ -29,6 +32,8 @@ def command(
     headers: tuple[str, ...],
     name: str | None,
     server: tuple[str, ...],
+    config: Path | None,
+    picked: str | None,
     bridge: Any,
     transport: str,
     host: str,
@@ -41,8 +46,12 @@ def command(
 
     \b
     mcptap proxy --url http://127.0.0.1:9000/sse --transport http --port 3000
+    mcptap proxy --config mcp.json
     """
-    target, front = make_target(url, server), make_front(transport, host, port, path)
+    front = make_front(transport, host, port, path)
+    if config is not None or picked is not None:
+        return run_config(config, picked, front, {"bridge": bridge}, telemetry, debug=debug)
+    target = make_target(url, server)
     if front.transport != "stdio":
         require_command(target)
     quiet_libraries(debug=debug)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mcptap.cli.many import config_options, run_config
 from mcptap.cli.options import (
     bridge_option,
     front_options,
@@ -57,6 +58,7 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
     "--normalize", is_flag=True, help="Take times and ids out at the end, so that two runs compare."
 )
 @bridge_option
+@config_options
 @front_options
 @telemetry_options
 def command(
@@ -65,6 +67,8 @@ def command(
     headers: tuple[str, ...],
     name: str | None,
     server: tuple[str, ...],
+    config: Path | None,
+    picked: str | None,
     output: Path,
     mode: Any,
     fsync: Any,
@@ -85,25 +89,26 @@ def command(
     \b
     mcptap record -o time.jsonl -- mcp-server-time
     mcptap record -o rec.jsonl --url http://127.0.0.1:9000/sse --transport http --port 3000
+    mcptap record -o recordings/ --config mcp.json
     """
-    target, front = make_target(url, server), make_front(transport, host, port, path)
+    front = make_front(transport, host, port, path)
+    recording: dict[str, Any] = {
+        "cassette": output,
+        "mode": mode,
+        "fsync": fsync,
+        "on_write_error": on_write_error,
+        "redaction": make_redaction(redact_rules, no_redact=no_redact),
+        "normalize": normalize,
+        "bridge": bridge,
+    }
+    if config is not None or picked is not None:
+        return run_config(config, picked, front, recording, telemetry, debug=debug)
+    target = make_target(url, server)
     if front.transport != "stdio":
         require_command(target)
     quiet_libraries(debug=debug)
     observed = telemetry.set_up(front)
     from mcptap.tap.app import create_tap  # noqa: PLC0415 - imports FastMCP
 
-    tap = create_tap(
-        target,
-        cassette=output,
-        name=name,
-        mode=mode,
-        fsync=fsync,
-        on_write_error=on_write_error,
-        headers=make_headers(headers),
-        redaction=make_redaction(redact_rules, no_redact=no_redact),
-        normalize=normalize,
-        telemetry=observed,
-        bridge=bridge,
-    )
+    tap = create_tap(target, name=name, headers=make_headers(headers), telemetry=observed, **recording)
     return run(tap, front)

@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +16,7 @@ import click
 if TYPE_CHECKING:
     from mcptap.cli.options import Front
     from mcptap.tap.app import Tap
+    from mcptap.telemetry.telemetry import Telemetry
 
 
 def quiet_libraries(*, debug: bool) -> None:
@@ -30,6 +33,12 @@ def quiet_libraries(*, debug: bool) -> None:
 
 def run(tap: Tap, front: Front, *, fail_on_unused: bool = False) -> int:
     """Serve until it is over, say how it went, and give the exit code."""
+    run_loop(partial(_serve, tap, front), [tap])
+    return exit_code(tap, fail_on_unused=fail_on_unused)
+
+
+def run_loop(main: Callable[[], Awaitable[None]], taps: Sequence[Tap]) -> None:
+    """Run to its end what serves ``taps``: on uvloop, where it is there."""
     _open_standard_streams()
     try:
         import uvloop  # noqa: F401, PLC0415 - only to see whether it is there
@@ -39,17 +48,25 @@ def run(tap: Tap, front: Front, *, fail_on_unused: bool = False) -> int:
         uses_uvloop = True
     import anyio  # noqa: PLC0415 - not for --help
 
-    telemetry = tap.telemetry
-    if telemetry is not None and telemetry.scrape is not None:
-        from mcptap.telemetry.prometheus import serve_metrics  # noqa: PLC0415 - only if it is asked for
+    for tap in taps:
+        if tap.telemetry is not None and tap.telemetry.scrape is not None:
+            from mcptap.telemetry.prometheus import serve_metrics  # noqa: PLC0415 - only if it is asked for
 
-        serve_metrics(tap, telemetry.scrape)
+            serve_metrics(tap, tap.telemetry.scrape)
     try:
-        anyio.run(partial(_serve, tap, front), backend_options={"use_uvloop": uses_uvloop})
+        anyio.run(main, backend_options={"use_uvloop": uses_uvloop})
     finally:
-        if telemetry is not None:
-            telemetry.close()
-    return _exit_code(tap, fail_on_unused=fail_on_unused)
+        _close_all([tap.telemetry for tap in taps if tap.telemetry is not None])
+
+
+def _close_all(telemetries: Sequence[Telemetry]) -> None:
+    """Send what is left of all of them at once: each may take its time for that."""
+    if len(telemetries) == 1:
+        telemetries[0].close()
+    elif telemetries:
+        with ThreadPoolExecutor(len(telemetries)) as pool:
+            for telemetry in telemetries:
+                pool.submit(telemetry.close)
 
 
 def _open_standard_streams() -> None:
@@ -101,7 +118,8 @@ async def _serve(tap: Tap, front: Front) -> None:
             tasks.cancel_scope.cancel()
 
 
-def _exit_code(tap: Tap, *, fail_on_unused: bool) -> int:
+def exit_code(tap: Tap, *, fail_on_unused: bool = False) -> int:
+    """Say how it went, and give the exit code that this deserves."""
     if tap.recorded_to is not None:
         kept = tap.recorded_to.exists()
         tap.report(

@@ -37,8 +37,12 @@ class TelemetryOptions:
     metrics: bool
     capture_content: bool
 
-    def set_up(self, front: Front) -> Telemetry:
+    def set_up(self, front: Front, service: str | None = None) -> Telemetry:
         """Make it ready. Call it before FastMCP is imported.
+
+        Args:
+            front: Where clients come in.
+            service: What this is called, where mcptap stands for several services.
 
         Raises:
             UsageError: It can't be done as it is put.
@@ -64,7 +68,7 @@ class TelemetryOptions:
 
         from mcptap.tap.app import report_to_stderr  # noqa: PLC0415 - imports FastMCP
 
-        return set_up(asked, report_to_stderr)
+        return set_up(asked, report_to_stderr, service)
 
 
 def telemetry_options(function: _Function) -> _Function:

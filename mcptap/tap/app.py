@@ -153,6 +153,14 @@ class Tap(FastMCP[Any]):
                 self.fail(error, stop=False)
                 self._tasks.start_soon(self._lose_soon, downstream)
 
+    async def check(self) -> None:
+        """Report early, where it is plain already, that the server can't be reached; inside the lifespan."""
+        if isinstance(self._backend, LiveBackend):
+            try:
+                await self._backend.upstream.check()
+            except McptapError as error:
+                self.fail(error, stop=False)
+
     async def stopped(self) -> None:
         """Wait until the tap can't go on."""
         await self.stopping.wait()

@@ -63,21 +63,11 @@ async def serve_http(
         path: Where the endpoint is.
         stop: Set from outside.
     """
-    config = uvicorn.Config(
-        websocket_app(tap, path)
-        if transport == "ws"
-        else tap.http_app(transport=transport, path=path, host_origin_protection=True),
-        lifespan="on",
-        log_level="critical",
-        access_log=False,
-        timeout_graceful_shutdown=_DRAIN,  # type: ignore[arg-type]  # for wait_for
-        ws="websockets-sansio" if transport == "ws" else "none",
-        ws_max_size=MAX_SIZE,
-        ws_ping_interval=PING_INTERVAL,
-        ws_ping_timeout=PING_TIMEOUT,
-        ws_per_message_deflate=False,
-    )
-    server = _Server(config)
+    if transport == "ws":
+        app: Any = websocket_app(tap, path)
+    else:
+        app = tap.http_app(transport=transport, path=path, host_origin_protection=True)
+    server = server_of(app, lifespan="on", websockets=transport == "ws")
 
     async def ending(event: anyio.Event) -> None:
         await event.wait()
@@ -87,11 +77,29 @@ async def serve_http(
     async with lifespan_of(tap), anyio.create_task_group() as tasks:
         tasks.start_soon(ending, stop)
         tasks.start_soon(ending, tap.stopping)
-        await _run(server, taken)
+        await run_server(server, taken)
         tasks.cancel_scope.cancel()
 
 
-async def _run(server: uvicorn.Server, taken: Any) -> None:
+def server_of(app: Any, *, lifespan: Literal["on", "off"], websockets: bool = False) -> uvicorn.Server:
+    """A server of an ASGI application that is ended by its ``should_exit`` alone."""
+    config = uvicorn.Config(
+        app,
+        lifespan=lifespan,
+        log_level="critical",
+        access_log=False,
+        timeout_graceful_shutdown=_DRAIN,  # type: ignore[arg-type]  # for wait_for
+        ws="websockets-sansio" if websockets else "none",
+        ws_max_size=MAX_SIZE,
+        ws_ping_interval=PING_INTERVAL,
+        ws_ping_timeout=PING_TIMEOUT,
+        ws_per_message_deflate=False,
+    )
+    return _Server(config)
+
+
+async def run_server(server: uvicorn.Server, taken: Any) -> None:
+    """Serve on a listening socket until the server is told to exit, and close the socket."""
     try:
         await server.serve(sockets=[taken])
     finally:

@@ -19,7 +19,7 @@ from opentelemetry.sdk.metrics.export import (
     MetricReader,
     PeriodicExportingMetricReader,
 )
-from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
+from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -43,12 +43,13 @@ _PROMETHEUS: Final = "prometheus"
 _UNKNOWN_SERVICE: Final = "unknown_service"
 
 
-def set_up(settings: Settings, report: Callable[[str], None]) -> Telemetry:
+def set_up(settings: Settings, report: Callable[[str], None], service: str | None = None) -> Telemetry:
     """Make what is asked for ready to send.
 
     Args:
         settings: What is asked for.
         report: Takes lines for the user.
+        service: The name of the service, where mcptap stands for several.
 
     Raises:
         UsageError: Something that is named is not there, or can't be used.
@@ -59,7 +60,7 @@ def set_up(settings: Settings, report: Callable[[str], None]) -> Telemetry:
         found.capture_content = settings.capture_content
         return found
     complaints = Complaints(report)
-    about = resource()
+    about = resource(service)
     try:
         deliveries = [
             Delivery(_span_exporter(name, settings.url), name, complaints) for name in settings.traces
@@ -93,9 +94,18 @@ def set_up(settings: Settings, report: Callable[[str], None]) -> Telemetry:
     return Telemetry(tracing, instruments, settings.capture_content, scrape=scrape, close=close)
 
 
-def resource() -> Resource:
-    """What the variables say of mcptap, which has a name of its own where they don't name it."""
+def resource(service: str | None = None) -> Resource:
+    """What the variables say of mcptap, which has a name of its own where they don't name it.
+
+    Of several services each has its own name, and the variables' is what they are together.
+    """
     found = Resource.create()
+    if service is not None:
+        together = str(found.attributes.get(SERVICE_NAME, ""))
+        named = {SERVICE_NAME: service}
+        if not together.startswith(_UNKNOWN_SERVICE):
+            named[SERVICE_NAMESPACE] = together
+        found = found.merge(Resource(named))
     if str(found.attributes.get(SERVICE_NAME, "")).startswith(_UNKNOWN_SERVICE):
         found = found.merge(Resource({SERVICE_NAME: names.SCOPE}))
     if SERVICE_VERSION not in found.attributes:

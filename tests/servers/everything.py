@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import psutil

@@ -1,0 +1,117 @@
+"""The servers that a configuration names, checked and ready to be connected to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcptap.clients.document import Document, Pointer, read
+from mcptap.clients.entries import Entry, entry_of
+from mcptap.clients.variables import expander
+from mcptap.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server of a configuration.
+
+    Attributes:
+        name: What the configuration calls it.
+        entry: What it says of it.
+        where: Where it says so, for people.
+        config: The file.
+    """
+
+    name: str
+    entry: Entry
+    where: str
+    config: Path
+
+    def target(self, environ: Mapping[str, str]) -> dict[str, Any]:
+        """What `mcptap.create_tap` takes, with the values of variables in the place of their names.
+
+        Raises:
+            UsageError: A variable isn't set, or a file with variables can't be read.
+        """
+        entry = self.entry
+        expand = expander(environ, config=self.config, where=self.where)
+        if entry.command:
+            env = {name: expand(value) for name, value in entry.env.items()}
+            if entry.env_file:
+                env = {**_env_file(Path(expand(entry.env_file)), self.where), **env}
+            target: dict[str, Any] = {
+                "command": expand(entry.command[0]),
+                "args": [expand(word) for word in entry.command[1:]],
+                "env": env,
+            }
+            return target | ({"cwd": expand(entry.cwd)} if entry.cwd else {})
+        headers = {name: expand(value) for name, value in entry.headers.items()}
+        for name, (variable, prefix) in entry.headers_from.items():
+            headers[name] = prefix + expand(f"${{env:{variable}}}")
+        target = {"url": expand(entry.url), "headers": headers}
+        return target | ({"type": entry.transport} if entry.transport else {})
+
+
+def read_servers(path: Path) -> list[Server]:
+    """Read all servers of a configuration: `mcpServers`, VS Code's ``servers``, Codex's TOML, Goose's YAML.
+
+    Raises:
+        UsageError: The configuration can't be read, or something in it is wrong.
+    """
+    document = read(path)
+    table = next(document.tables(), None)
+    if table is None or not table[1].members:
+        hint = 'it needs a table like {"mcpServers": {"NAME": {"command": …}}}'
+        raise UsageError(f"{path} has no servers", hint)
+    _refuse_second_table(document, table[0])
+    for name, node in table[1].repeated():
+        raise UsageError(f"{document.where(node)}: the server {name!r} is named twice", "rename one of them")
+    return [_server(document, name, node) for name, node in table[1].members if not _is_builtin(node.value)]
+
+
+def choose(servers: list[Server], name: str) -> Server:
+    """The server of a name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    for server in servers:
+        if server.name == name:
+            return server
+    names = ", ".join(server.name for server in servers)
+    raise UsageError(f"{servers[0].config} has no server {name!r}", f"it has {names}")
+
+
+def _refuse_second_table(document: Document, pointer: Pointer) -> None:
+    for depth, name in enumerate(pointer):
+        parent = document.root.at(pointer[:depth])
+        for again, node in parent.repeated() if parent is not None else ():
+            if again == name:
+                raise UsageError(f"{document.where(node)}: {name!r} is there twice", "make one table of them")
+
+
+def _server(document: Document, name: str, node: Any) -> Server:
+    where = f"{document.where(node)}: the server {name!r}"
+    for key, again in node.repeated():
+        raise UsageError(f"{document.where(again)}: the server {name!r} has {key!r} twice", "take one out")
+    return Server(name, entry_of(node.value, where), where, document.path)
+
+
+def _is_builtin(entry: Any) -> bool:
+    """Whether an extension of Goose is a part of Goose itself."""
+    return isinstance(entry, dict) and entry.get("type") in {
+        "builtin",
+        "platform",
+        "frontend",
+        "inline_python",
+    }
+
+
+def _env_file(path: Path, where: str) -> dict[str, str]:
+    from dotenv import dotenv_values  # noqa: PLC0415 - few configurations have one
+
+    if not path.is_file():
+        raise UsageError(f"{where}: there is no envFile {path}", "create it, or take envFile out")
+    return {name: value or "" for name, value in dotenv_values(path, interpolate=False).items()}

@@ -1,0 +1,50 @@
+"""`--config` refuses what doesn't go together: one line, exit code 2, and nothing started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import mcptap
+
+GOOD = '{"mcpServers": {"a": {"command": "x"}, "off": {"command": "x", "disabled": true}}}'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", "none.json"], "there is no configuration"),
+        (["--config", "GOOD", "--server", "b"], "has no server 'b'; it has a, off"),
+        (["--server", "b"], "--config FILE"),
+        (["--config", "GOOD", "--url", "http://h"], "--config names the servers"),
+        (["--config", "GOOD", "-H", "A: b"], "--config names the servers"),
+        (["--config", "GOOD", "--", "x"], "--config names the servers"),
+        (["--config", "GOOD", "--name", "n"], "--name is for one server"),
+        (["--config", "GOOD", "--path", "/x"], "--path is for one server"),
+        (["--config", "GOOD", "--transport", "stdio"], "--transport stdio is for one server"),
+        (["--config", "OFF"], "are disabled"),
+        (["--config", "DOTS"], "can't have a path of that name"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["record", "proxy"])
+def test_refused(verb: str, arguments: list[str], message: str, tmp_path: Path) -> None:
+    texts = {
+        "GOOD": GOOD,
+        "OFF": '{"mcpServers": {"a": {"command": "x", "disabled": true}}}',
+        "DOTS": '{"mcpServers": {"..": {"command": "x"}}}',
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    run = mcptap(verb, *(str(tmp_path / word) if word in texts else word for word in arguments))
+    assert run.returncode == 2, run.stderr
+    assert message in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_many_servers_do_not_go_into_one_cassette(tmp_path: Path) -> None:
+    (tmp_path / "mcp.json").write_text(GOOD)
+    run = mcptap("record", "--config", tmp_path / "mcp.json", "-o", tmp_path / "one.jsonl")
+    assert run.returncode == 2
+    assert "name a folder with -o" in run.stderr
+    assert not (tmp_path / "one.jsonl").exists()
