@@ -25,6 +25,8 @@ _COMMANDS: Final = {
     "doctor": "Check a cassette, and save what can be saved.",
     "redact": "Take secrets, or times and ids, out of a cassette.",
     "export": "Give a recording to other tools.",
+    "wrap": "Have a client's server go through mcptap.",
+    "unwrap": "Undo that.",
 }
 
 
@@ -46,6 +48,8 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = import_module(f"mcptap.cli.{cmd_name}").command
+        if command.help:
+            command.help = command.help.replace(r"\b", "\b")  # click's mark for lines that stay as they are
         return command
 
 

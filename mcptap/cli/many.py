@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mcptap.tap.app import Tap
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_NOT_WITH_CONFIG = ("url", "headers", "server")
+_NOT_WITH_CONFIG = ("url", "url_transport", "headers", "server")
 _NOT_WITH_MANY = ("name", "path")
 
 

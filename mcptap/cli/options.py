@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
 import click
+
+from mcptap.clients.variables import expander
 
 _PATHS: Final = {"sse": "/sse", "ws": "/ws"}
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -62,12 +65,25 @@ def bridge_option(function: _Function) -> _Function:
 
 
 def target_options(function: _Function) -> _Function:
-    """Add the server: ``--url`` with ``--header``, or a command after ``--``; and ``--name``."""
+    """Add the server: ``--url`` with its options, or a command after ``--``; and ``--name``.
+
+    A URL and the value of a header may be ``env:NAME``, so that no secret stands on the command line.
+    """
     for option in (
         click.argument("server", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND [ARG]...]"),
         click.option("--name", help="What to call the server.  [default: its own name]"),
         click.option(
-            "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Send it with --url."
+            "-H",
+            "--header",
+            "headers",
+            multiple=True,
+            metavar="'NAME: VALUE'",
+            help="Send it with --url; VALUE may be env:VARIABLE.",
+        ),
+        click.option(
+            "--url-transport",
+            type=click.Choice(["http", "sse"]),
+            help="What the server at --url speaks.  [default: as its path tells]",
         ),
         click.option("--url", help="The server's URL, if it serves HTTP or WebSocket."),
     ):
@@ -110,18 +126,25 @@ def make_front(transport: Any, host: str, port: int, path: str | None) -> Front:
     return Front(transport, host, port, path if path.startswith("/") else f"/{path}")
 
 
-def make_target(url: str | None, server: tuple[str, ...]) -> str | list[str]:
+def make_target(
+    url: str | None, server: tuple[str, ...], url_transport: str | None
+) -> str | list[str] | dict[str, str]:
     """The one server that was named.
 
     Raises:
         UsageError: None was, or two were.
     """
+    url = _resolved(url, "--url") if url else None
     if url and server:
         raise click.UsageError("both --url and a command were given: name one server")
     if not url and not server:
         raise click.UsageError("no server: put its command after --, or give its URL with --url")
     if url and not url.startswith(("http://", "https://", "ws://", "wss://")):
         raise click.UsageError(f"--url {url!r} is no URL: write it as http://HOST:PORT/PATH, or ws://…")
+    if url_transport and not url:
+        raise click.UsageError("--url-transport goes with --url")
+    if url and url_transport:
+        return {"url": url, "type": url_transport}
     return url or list(server)
 
 
@@ -136,5 +159,20 @@ def make_headers(headers: tuple[str, ...]) -> dict[str, str]:
         name, colon, value = header.partition(":")
         if not colon or not name.strip():
             raise click.UsageError(f"--header {header!r} is no header: write it as 'NAME: VALUE'")
-        made[name.strip()] = value.strip()
+        made[name.strip()] = _resolved(value.strip(), f"--header {name.strip()}")
     return made
+
+
+def _resolved(value: str, where: str) -> str:
+    """A value, from the environment where it says ``env:NAME``.
+
+    What stands there may refer to further variables, which not every client resolves.
+
+    Raises:
+        UsageError: The variable isn't set.
+    """
+    kind, _, variable = value.partition(":")
+    if kind != "env" or not variable.isidentifier():
+        return value
+    expand = expander(os.environ, where=where)
+    return expand(expand(f"${{env:{variable}}}"))

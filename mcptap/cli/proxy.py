@@ -29,6 +29,7 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 def command(
     *,
     url: str | None,
+    url_transport: str | None,
     headers: tuple[str, ...],
     name: str | None,
     server: tuple[str, ...],
@@ -51,7 +52,7 @@ def command(
     front = make_front(transport, host, port, path)
     if config is not None or picked is not None:
         return run_config(config, picked, front, {"bridge": bridge}, telemetry, debug=debug)
-    target = make_target(url, server)
+    target = make_target(url, server, url_transport)
     if front.transport != "stdio":
         require_command(target)
     quiet_libraries(debug=debug)

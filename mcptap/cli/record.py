@@ -64,6 +64,7 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 def command(
     *,
     url: str | None,
+    url_transport: str | None,
     headers: tuple[str, ...],
     name: str | None,
     server: tuple[str, ...],
@@ -103,7 +104,7 @@ def command(
     }
     if config is not None or picked is not None:
         return run_config(config, picked, front, recording, telemetry, debug=debug)
-    target = make_target(url, server)
+    target = make_target(url, server, url_transport)
     if front.transport != "stdio":
         require_command(target)
     quiet_libraries(debug=debug)

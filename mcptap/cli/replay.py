@@ -16,6 +16,7 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 @click.argument("cassette", type=click.Path(path_type=Path))
 @click.option("--fail-on-unused", is_flag=True, help="Exit 1 if recorded requests were not made.")
 @bridge_option
+@click.option("--print-config", is_flag=True, help="Print an mcpServers entry that serves it, and end.")
 @front_options
 @telemetry_options
 def command(
@@ -23,6 +24,7 @@ def command(
     cassette: Path,
     fail_on_unused: bool,
     bridge: Any,
+    print_config: bool,
     transport: str,
     host: str,
     port: int,
@@ -37,8 +39,14 @@ def command(
     \b
     mcptap replay time.jsonl
     mcptap replay rec.jsonl --transport http --port 3000
+    mcptap replay time.jsonl --print-config
     """
     front = make_front(transport, host, port, path)
+    if print_config:
+        from mcptap.cli.printing import print_entry  # noqa: PLC0415 - only when it is asked for
+
+        print_entry(cassette, front, fail_on_unused=fail_on_unused)
+        return 0
     quiet_libraries(debug=debug)
     observed = telemetry.set_up(front)
     from mcptap.cassette.opening import open_all  # noqa: PLC0415 - only when it runs

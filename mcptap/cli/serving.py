@@ -78,7 +78,7 @@ def _open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
 
 
-def require_command(command: str | list[str]) -> None:
+def require_command(command: object) -> None:
     """Refuse early to serve many clients with a command that can't be started.
 
     Raises:

@@ -18,12 +18,13 @@ Pointer: TypeAlias = tuple[str, ...]
 
 _FORMATS: Final[dict[str, Format]] = {".yaml": "YAML", ".yml": "YAML", ".toml": "TOML"}
 # Most clients, VS Code (a file of its own, and its settings), Codex, Goose.
+_GOOSE: Final = ("extensions",)
 _TABLES: Final[tuple[Pointer, ...]] = (
     ("mcpServers",),
     ("servers",),
     ("mcp", "servers"),
     ("mcp_servers",),
-    ("extensions",),
+    _GOOSE,
 )
 _CORRECT: Final = "correct it there"
 _LIKE_A_SERVER: Final = frozenset({"command", "url"})
@@ -61,6 +62,8 @@ class Document:
         found = False
         pointers = [("projects", project, "mcpServers") for project in projects]
         for pointer in (*pointers, *_TABLES):
+            if pointer == _GOOSE and self.format != "YAML":
+                continue
             table = self.root.at(pointer)
             if table is not None and isinstance(table.value, dict):
                 found = True

@@ -40,6 +40,7 @@ _OF_THE_CLIENT: Final = frozenset(
         "disabled", "enabled", "required", "bundled", "trust", "alwaysAllow", "autoApprove", "disabledTools",
         "includeTools", "excludeTools", "enabled_tools", "disabled_tools", "available_tools", "env_keys",
         "env_vars", "startup_timeout_sec", "startup_timeout_ms", "tool_timeout_sec",
+        "tools", "alwaysLoad", "sandboxEnabled", "sandbox", "extension", "metadata",
     }
 )  # fmt: skip
 _ALL: Final = frozenset(
@@ -131,7 +132,8 @@ def _check_keys(entry: Mapping[str, Any], where: str) -> None:
         hint = "put the server's token into headers instead"
         raise UsageError(f"{where}: mcptap can't sign in by itself, as {signing[0]!r} asks", hint)
     for key in entry:
-        if key not in _ALL:
+        # FastMCP's own tables of tools change what a server says, which mcptap never does.
+        if key not in _ALL or (key == "tools" and isinstance(entry[key], dict)):
             close = get_close_matches(str(key), _ALL, 1)
             hint = f"did you mean {close[0]!r}?" if close else "take it out, or correct its spelling"
             raise UsageError(f"{where} has an unknown key {key!r}", hint)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mcptap.clients.document import Document, Pointer, read
 from mcptap.clients.entries import Entry, entry_of
+from mcptap.clients.node import Node
 from mcptap.clients.variables import expander
 from mcptap.errors import UsageError
+
+_PARTS_OF_GOOSE: Final = ("builtin", "platform", "frontend", "inline_python")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,9 @@ def read_servers(path: Path) -> list[Server]:
     _refuse_second_table(document, table[0])
     for name, node in table[1].repeated():
         raise UsageError(f"{document.where(node)}: the server {name!r} is named twice", "rename one of them")
-    return [_server(document, name, node) for name, node in table[1].members if not _is_builtin(node.value)]
+    return [
+        _server(document, name, node) for name, node in table[1].members if not _is_builtin(document, node)
+    ]
 
 
 def choose(servers: list[Server], name: str) -> Server:
@@ -92,21 +97,17 @@ def _refuse_second_table(document: Document, pointer: Pointer) -> None:
                 raise UsageError(f"{document.where(node)}: {name!r} is there twice", "make one table of them")
 
 
-def _server(document: Document, name: str, node: Any) -> Server:
+def _server(document: Document, name: str, node: Node) -> Server:
     where = f"{document.where(node)}: the server {name!r}"
     for key, again in node.repeated():
         raise UsageError(f"{document.where(again)}: the server {name!r} has {key!r} twice", "take one out")
     return Server(name, entry_of(node.value, where), where, document.path)
 
 
-def _is_builtin(entry: Any) -> bool:
+def _is_builtin(document: Document, node: Node) -> bool:
     """Whether an extension of Goose is a part of Goose itself."""
-    return isinstance(entry, dict) and entry.get("type") in {
-        "builtin",
-        "platform",
-        "frontend",
-        "inline_python",
-    }
+    kind = node.member("type")
+    return document.format == "YAML" and kind is not None and kind.value in _PARTS_OF_GOOSE
 
 
 def _env_file(path: Path, where: str) -> dict[str, str]:

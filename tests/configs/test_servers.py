@@ -51,16 +51,16 @@ READ: list[tuple[str, str, dict[str, Any]]] = [
     (
         "config.toml",
         (
-            '[mcp_servers.a]\nurl = "https://h/mcp"\nbearer_token_env_var = "TOKEN"\nhttp_headers = { X = "1" }\n'
-            'env_http_headers = { Y = "TOKEN" }\nstartup_timeout_sec = 20'
+            '[mcp_servers.a]\nurl = "https://h/mcp"\nbearer_token_env_var = "TOKEN"\n'
+            'http_headers = { X = "1" }\nenv_http_headers = { Y = "TOKEN" }\nstartup_timeout_sec = 20'
         ),
         {"url": "https://h/mcp", "headers": {"X": "1", "Y": "secret", "Authorization": "Bearer secret"}},
     ),
     (
         "config.yaml",
         (
-            "GOOSE_MODEL: x\nextensions:\n  dev: {type: builtin, name: dev}\n  a:\n    type: stdio\n    cmd: x\n"
-            "    args: [-y]\n    envs: {A: b}\n    timeout: 300\n"
+            "GOOSE_MODEL: x\nextensions:\n  dev: {type: builtin, name: dev}\n  a:\n    type: stdio\n"
+            "    cmd: x\n    args: [-y]\n    envs: {A: b}\n    timeout: 300\n"
         ),
         {"command": "x", "args": ["-y"], "env": {"A": "b"}},
     ),
@@ -121,8 +121,14 @@ REFUSED = [
     ("{}", "has no servers"),
     ('{"mcpServers": {}}', "has no servers"),
     ('{"mcpServers": ["a"]}', "has no servers"),
-    ('{"mcpServers": {"a": {"url": "x"},\n"b": {},\n"a": {"command": 1}}}', "line 3: the server 'a' is named twice"),
-    ('{"mcpServers": {"a": {"command": "x"}},\n"mcpServers": {"b": {"command": "x"}}}', "line 2: 'mcpServers' is there twice"),
+    (
+        '{"mcpServers": {"a": {"url": "x"},\n"b": {},\n"a": {"command": 1}}}',
+        "line 3: the server 'a' is named twice",
+    ),
+    (
+        '{"mcpServers": {"a": {"command": "x"}},\n"mcpServers": {"b": {"command": "x"}}}',
+        "line 2: 'mcpServers' is there twice",
+    ),
     (ONE % '{"command": "x", "command": "y"}', "line 2: the server 'a' has 'command' twice"),
     (ONE % '{"command": "x", "url": "http://h"}', "line 2: the server 'a' has both 'command' and 'url'"),
     (ONE % '{"args": []}', "line 2: the server 'a' has neither a command nor a url"),
@@ -143,7 +149,7 @@ REFUSED = [
     (ONE % '{"url": "http://h", "headers": {"A": "Bearer ${NONE}"}}', "variable NONE is not set"),
     (ONE % '{"command": "x", "env": {"A": "${input:key}"}}', "only the client itself can fill in"),
     (ONE % '{"command": "x", "envFile": "/nowhere/.env"}', "there is no envFile"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])
