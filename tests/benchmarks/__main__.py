@@ -1,10 +1,11 @@
 """How fast mcptap is, beside the direct way, the limit for Python and FastMCP's own proxy.
 
-    python -m tests.benchmarks [--calls N] [--rounds N] [--only bare|fastmcp|http] [--json FILE]
+    python -m tests.benchmarks [--calls N] [--rounds N] [--only bare|fastmcp|http|many] [--json FILE]
 
 The server is a bare loop over stdio, which answers in no time (what is left is the proxies' own
 time), a FastMCP server over stdio (what most servers are), or a bare Starlette app over HTTP. "limit"
-is the byte pump over stdio (it records, too) and the pass-through over HTTP (it does not).
+is the byte pump over stdio (it records, too) and the pass-through over HTTP (it does not). "many" is
+one mcptap that records twenty servers of a configuration, beside one that records a single one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 import orjson
 
+from tests.benchmarks import many
 from tests.benchmarks.http_target import HttpTarget
 from tests.benchmarks.measure import Figures, Plan, Target, measure
 from tests.benchmarks.pipe_target import PipeTarget
@@ -114,7 +116,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="(5)")
     parser.add_argument("--starts", type=int, default=3, help="how often each is started (3)")
     parser.add_argument("--burst", type=float, default=1.0, help="seconds at concurrency 16, per round (1)")
-    parser.add_argument("--only", choices=("bare", "fastmcp", "http"))
+    parser.add_argument("--only", choices=("bare", "fastmcp", "http", "many"))
     parser.add_argument("--era", choices=("handshake", "modern"), default="modern")
     parser.add_argument("--without-mcptap", action="store_true")
     parser.add_argument("--without-stock", action="store_true", help="the slow one")
@@ -126,7 +128,12 @@ def main() -> None:
     chosen = options()
     plan = Plan(chosen.calls, chosen.rounds, chosen.starts, burst_seconds=chosen.burst)
     report: dict[str, Any] = {}
+    if chosen.only in {None, "many"} and not chosen.without_mcptap:
+        report["many"] = many.measure(chosen.era, chosen.starts)
+        print(many.table(report["many"]), flush=True)
     for transport in [chosen.only] if chosen.only else ["bare", "fastmcp", "http"]:
+        if transport == "many":
+            continue
         with (
             tempfile.TemporaryDirectory() as folder,
             targets_of(transport, Path(folder), chosen.era) as (recorder, *targets),

@@ -59,11 +59,12 @@ class HttpTarget(Target):
     def __init__(self, name: str, argv: Callable[[int], Sequence[str]], era: Era, stderr: Path) -> None:
         super().__init__(name, era, stderr)
         self._argv = argv
+        self.path = "/mcp"
         self._connections: list[Connection] = []
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/mcp"
+        return f"http://127.0.0.1:{self._port}{self.path}"
 
     def start(self) -> float:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -153,7 +154,7 @@ class HttpTarget(Target):
         if self.era == "modern":
             routing += f"mcp-method: {method}\r\n" + ("mcp-name: fast\r\n" if method == "tools/call" else "")
         head = (
-            f"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1:{self._port}\r\ncontent-type: application/json\r\n"
+            f"POST {self.path} HTTP/1.1\r\nhost: 127.0.0.1:{self._port}\r\ncontent-type: application/json\r\n"
             f"accept: application/json, text/event-stream\r\ncontent-length: {len(body)}\r\n{routing}"
         )
         connection.socket.sendall(head.encode() + self._session + b"\r\n" + body)
