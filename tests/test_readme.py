@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import anyio
 import click
 import pytest
+from fastmcp import Client
 
 from mcptap.cli import mcptap
 from tests.clients.raw import PipeClient, handshake
@@ -76,6 +79,29 @@ def test_the_python_of_the_readme_runs(block: str, tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert {"python": "datetime", "middleware": "interactions"}[block] in ran.stdout
+
+
+@pytest.mark.anyio
+async def test_the_configuration_of_the_readme_is_served(tmp_path: Path) -> None:
+    (tmp_path / "mcp.json").write_text(BLOCKS["config"], encoding="utf-8")
+    command = shlex.split(BLOCKS["many"])
+    command[command.index("--port") + 1] = "0"
+    env = {**ENVIRONMENT, "PYTHONUNBUFFERED": "1"}
+    process = await anyio.open_process(command, cwd=tmp_path, env=env)
+    async with process:
+        said = b""
+        places: dict[str, str] = {}
+        assert process.stderr is not None
+        while len(places) < len(json.loads(BLOCKS["config"])["mcpServers"]):
+            said += await process.stderr.receive()
+            places = dict(re.findall(r"serving (\w+) at (http\S+?),", said.decode()))
+        async with Client(places["paris"]) as client:
+            shown = await client.call_tool("get_current_time", {"timezone": "Europe/Paris"})
+            assert "Europe/Paris" in str(shown)
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+    (cassette,) = (tmp_path / "recordings").iterdir()
+    assert cassette.name.startswith("paris-")
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
