@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 _BETWEEN_LINES: Final = 60.0
-_LAST_CHANCE: Final = 1.0
+_LAST_CHANCE: Final = 0.75
 
 
 class Complaints:

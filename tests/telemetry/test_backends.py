@@ -66,7 +66,7 @@ def get(url: str, found: Callable[[Any], bool], **parameters: str) -> Any:
 def phoenix(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, str]]:
-    """Phoenix in a virtual environment of its own, kept from one run to the next: its URLs for HTTP and gRPC."""
+    """Phoenix in a virtual environment of its own, kept for the next run: its HTTP and gRPC URLs."""
     home = request.config.cache.mkdir("phoenix") / "venv"
     if not (home / "bin" / "phoenix").exists():
         venv.create(home, with_pip=True)
