@@ -10,7 +10,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mcptap.cassette.reader import Cassette, open_cassette
     from mcptap.recording import record_to
-    from mcptap.tap.app import Tap, create_tap
+    from mcptap.tap.app import Tap
+    from mcptap.tap.creating import create_tap
     from mcptap.tap.middleware import TapMiddleware
 
 # FastMCP takes over a second to import: each name is imported when it is first used.
@@ -18,7 +19,7 @@ _HOMES = {
     "Cassette": "mcptap.cassette.reader",
     "Tap": "mcptap.tap.app",
     "TapMiddleware": "mcptap.tap.middleware",
-    "create_tap": "mcptap.tap.app",
+    "create_tap": "mcptap.tap.creating",
     "open_cassette": "mcptap.cassette.reader",
     "record_to": "mcptap.recording",
 }

@@ -55,8 +55,10 @@ def command(*, keep: Path | None, debug: bool) -> int:
     if find_spec("mcp_server_time") is None:
         raise UsageError("the demo needs the demo extra: pip install 'mcptap[demo]'")
     click.secho("mcptap demo: two real MCP servers, recorded, stopped, and played back\n", bold=True)
-    quiet_libraries(debug=debug)
-    with tempfile.TemporaryDirectory(prefix="mcptap-demo-", ignore_cleanup_errors=True) as scratch:
+    with (
+        quiet_libraries(debug=debug),
+        tempfile.TemporaryDirectory(prefix="mcptap-demo-", ignore_cleanup_errors=True) as scratch,
+    ):
         rows = _play(Path(scratch) if keep is None else keep.resolve(), Path(scratch))
     for script, compared in rows.items():
         click.echo("\n".join(_shown(script, compared)))

@@ -78,10 +78,11 @@ def run_config(
             hint = "name a folder with -o: each server gets a cassette of its own in it"
             raise UsageError(f"{cassette} is one cassette, but there are many servers", hint)
     targets = {server.name: server.target(os.environ) for server in servers}
-    quiet_libraries(debug=debug)
     shown = front if picked is not None else replace(front, transport="http", path="/mcp")
-    observed = {name: telemetry.set_up(shown, service=name) for name in targets}
-    from mcptap.tap.app import create_tap, report_to_stderr  # noqa: PLC0415 - imports FastMCP
+    with quiet_libraries(debug=debug):
+        observed = {name: telemetry.set_up(shown, service=name) for name in targets}
+        from mcptap.tap.app import report_to_stderr  # noqa: PLC0415 - imports FastMCP
+        from mcptap.tap.creating import create_tap  # noqa: PLC0415 - imports FastMCP
 
     if picked is not None:
         name = click.get_current_context().params["name"] or picked

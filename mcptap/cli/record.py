@@ -107,9 +107,9 @@ def command(
     target = make_target(url, server, url_transport)
     if front.transport != "stdio":
         require_command(target)
-    quiet_libraries(debug=debug)
-    observed = telemetry.set_up(front)
-    from mcptap.tap.app import create_tap  # noqa: PLC0415 - imports FastMCP
+    with quiet_libraries(debug=debug):
+        observed = telemetry.set_up(front)
+        from mcptap.tap.creating import create_tap  # noqa: PLC0415 - imports FastMCP
 
     tap = create_tap(target, name=name, headers=make_headers(headers), telemetry=observed, **recording)
     return run(tap, front)

@@ -45,12 +45,13 @@ def command(
     if print_config:
         from mcptap.cli.printing import print_entry  # noqa: PLC0415 - only when it is asked for
 
-        print_entry(cassette, front, fail_on_unused=fail_on_unused)
+        print_entry(cassette, front, fail_on_unused=fail_on_unused, bridge=bridge)
         return 0
-    quiet_libraries(debug=debug)
-    observed = telemetry.set_up(front)
     from mcptap.cassette.opening import open_all  # noqa: PLC0415 - only when it runs
-    from mcptap.tap.app import create_tap  # noqa: PLC0415 - imports FastMCP
+
+    with quiet_libraries(debug=debug):
+        observed = telemetry.set_up(front)
+        from mcptap.tap.creating import create_tap  # noqa: PLC0415 - imports FastMCP
 
     tap = create_tap(open_all(cassette), bridge=bridge, telemetry=observed)
     return run(tap, front, fail_on_unused=fail_on_unused)

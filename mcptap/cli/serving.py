@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
@@ -18,17 +19,27 @@ if TYPE_CHECKING:
     from mcptap.tap.app import Tap
     from mcptap.telemetry.telemetry import Telemetry
 
+_FASTMCP_LOGS: Final = "FASTMCP_LOG_ENABLED"
 
-def quiet_libraries(*, debug: bool) -> None:
+
+@contextlib.contextmanager
+def quiet_libraries(*, debug: bool) -> Iterator[None]:
     """Keep the libraries from writing to stderr what mcptap says better, unless asked for.
 
-    Call it before FastMCP is imported, which sets its logging up then.
+    Import FastMCP inside the context: it reads then how to log, and no server inherits that.
     """
     if debug:
         logging.basicConfig(stream=sys.stderr, level=logging.DEBUG)
+    else:
+        logging.disable(logging.CRITICAL)
+    if debug or _FASTMCP_LOGS in os.environ:
+        yield
         return
-    os.environ.setdefault("FASTMCP_LOG_ENABLED", "false")
-    logging.disable(logging.CRITICAL)
+    os.environ[_FASTMCP_LOGS] = "false"
+    try:
+        yield
+    finally:
+        del os.environ[_FASTMCP_LOGS]
 
 
 def run(tap: Tap, front: Front, *, fail_on_unused: bool = False) -> int:

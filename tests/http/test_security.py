@@ -22,7 +22,7 @@ INITIALIZE = {
 }
 IN_PYTHON = """
 import sys
-from mcptap.tap.app import create_tap
+from mcptap.tap.creating import create_tap
 create_tap([sys.executable, "-m", "tests.servers.wire"]).run(transport=sys.argv[1], port=int(sys.argv[2]))
 """
 FOREIGN: list[tuple[Mapping[str, str], int]] = [

@@ -16,7 +16,8 @@ from fastmcp import Client, FastMCP
 from fastmcp.client.transports import SSETransport, StdioTransport, StreamableHttpTransport
 
 from mcptap.errors import UsageError
-from mcptap.tap.app import Tap, create_tap
+from mcptap.tap.app import Tap
+from mcptap.tap.creating import create_tap
 from tests.http.running import PATIENCE, ROOT, requests, server, started
 from tests.servers.processes import ended
 
@@ -33,7 +34,7 @@ if __name__ == "__main__":
 """
 RUN = """
 import sys
-from mcptap.tap.app import create_tap
+from mcptap.tap.creating import create_tap
 tap = create_tap({target!r}, cassette={cassette!r})
 tap.run(transport="http", host="127.0.0.1", port=int(sys.argv[1]))
 """

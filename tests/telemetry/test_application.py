@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from mcptap.cassette.reader import open_cassette
 from mcptap.recording import record_to
-from mcptap.tap.app import create_tap
+from mcptap.tap.creating import create_tap
 from mcptap.tap.middleware import TapMiddleware
 from mcptap.telemetry.telemetry import Telemetry
 
