@@ -26,9 +26,11 @@ def command(*, cassette: Path, otlp: str | None, capture_content: bool) -> int:
 
 def _to_collector(cassette: Path, url: str, *, capture_content: bool) -> int:
     from mcptap.cassette.opening import open_all  # noqa: PLC0415 - not for --help
+    from mcptap.cli.serving import quiet_libraries  # noqa: PLC0415
     from mcptap.cli.telemetry import import_propagators  # noqa: PLC0415
     from mcptap.telemetry.settings import settings  # noqa: PLC0415
 
+    quiet_libraries(debug=False)
     asked = settings({}, url=url, capture_content=capture_content)
     cassettes = open_all(cassette)
     import_propagators(needed=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mcptap.telemetry.export import send
 from mcptap.telemetry.settings import Settings
 from tests.http.running import ROOT
 from tests.telemetry.receivers import Protocol, Received, collector
+from tests.telemetry.test_weather import mcptap
 
 RECORDINGS = sorted((ROOT / "recordings").glob("*.jsonl"))
 
@@ -58,3 +60,13 @@ def test_a_collector_that_refuses_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
     with collector("http/protobuf") as received, pytest.raises(UpstreamError, match="did not take"):
         send(open_all(RECORDINGS[0]), Settings(url=f"{received.url}/elsewhere"))
+
+
+def test_the_command_says_in_one_line_that_nobody_takes_it() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    done = mcptap("export", str(RECORDINGS[0]), "--otlp", url)
+    assert done.returncode == 4
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"mcptap: {url} did not take the spans")
