@@ -152,6 +152,11 @@ async def _serve(taps: Mapping[str, Tap], front: Front, report: Callable[[str], 
 
     taken = listen_on(front.host, front.port)
     stop = anyio.Event()
+
+    def announce(name: str) -> None:
+        where = address_of(taken, path_of(name))
+        report(f"serving {name} at {where}/mcp, and legacy SSE at {where}/sse")
+
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as tasks:
 
@@ -160,8 +165,5 @@ async def _serve(taps: Mapping[str, Tap], front: Front, report: Callable[[str], 
                     stop.set()
 
             tasks.start_soon(on_signal)
-            for name in taps:
-                where = address_of(taken, path_of(name))
-                report(f"serving {name} at {where}/mcp, and legacy SSE at {where}/sse")
-            await serve_many(taps, taken, stop=stop)
+            await serve_many(taps, taken, announce=announce, stop=stop)
             tasks.cancel_scope.cancel()

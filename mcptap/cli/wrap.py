@@ -70,7 +70,7 @@ def show_difference(before: Document, after: str) -> None:
     colours = {"+": "green", "-": "red", "@": "cyan"}
     for line in difference(before, after):
         text = "".join(each if each.isprintable() or each == "\t" else " " for each in line).rstrip()
-        click.secho(text, fg=colours.get(line[0]), bold=line.startswith(("+++", "---")))
+        click.secho(text, fg=colours.get(line[0]), bold=line.startswith(("+++", "---")) or None)
 
 
 def _default_folder() -> Path:

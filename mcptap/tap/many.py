@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 from urllib.parse import quote
@@ -29,12 +29,15 @@ def path_of(name: str) -> str:
     return f"/{quote(name, safe='@:')}"
 
 
-async def serve_many(taps: Mapping[str, Tap], taken: socket.socket, *, stop: anyio.Event) -> None:
+async def serve_many(
+    taps: Mapping[str, Tap], taken: socket.socket, *, announce: Callable[[str], None], stop: anyio.Event
+) -> None:
     """Serve clients until told to stop, or until no tap can go on.
 
     Args:
         taps: What answers, by the name that its path begins with.
         taken: A listening socket; it is closed at the end.
+        announce: Told the name of each tap that is served from then on.
         stop: Set from outside.
     """
     hosts = {name: _Host(name, tap) for name, tap in taps.items()}
@@ -54,7 +57,8 @@ async def serve_many(taps: Mapping[str, Tap], taken: socket.socket, *, stop: any
 
     async with anyio.create_task_group() as holders:
         for host in hosts.values():
-            await holders.start(host.hold)
+            if await holders.start(host.hold):
+                announce(host.name)
         async with anyio.create_task_group() as tasks:
             for task in (until_stopped, until_all_are_out, *(host.check for host in hosts.values())):
                 tasks.start_soon(task)
@@ -74,8 +78,8 @@ class _Host:
         self.over = anyio.Event()
         self.out = anyio.Event()
 
-    async def hold(self, *, task_status: TaskStatus[None]) -> None:
-        """Keep the tap running until it is over, or can't go on."""
+    async def hold(self, *, task_status: TaskStatus[bool]) -> None:
+        """Keep the tap running until it is over, or can't go on; say first whether it runs."""
         started = False
         try:
             async with AsyncExitStack() as stack:
@@ -84,7 +88,7 @@ class _Host:
                     await stack.enter_async_context(app.lifespan(app))
                     self.apps[path] = app
                 started = True
-                task_status.started()
+                task_status.started(True)
                 await self._until_over()
                 self.apps.clear()
         except Exception as error:  # noqa: BLE001 - whatever it was, the others go on
@@ -93,7 +97,7 @@ class _Host:
             self.apps.clear()
             self.out.set()
             if not started:
-                task_status.started()
+                task_status.started(False)
 
     async def check(self) -> None:
         """Report early that the server can't be reached; it may still come."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -117,6 +119,25 @@ def test_every_client_is_wrapped_and_unwrapped(
     undone = mcptap("unwrap", f"{client}:it")
     assert undone.returncode == 0, undone.stderr
     assert tree(home) == before
+
+
+def test_the_diff_is_in_colour_on_a_terminal(home: Path) -> None:
+    config = put(home / "project/mcp.json", JSON % "mcpServers")
+    command = [sys.executable, "-m", "mcptap", "wrap", f"{config}:it", "--dry-run"]
+    shown = []
+    for more in ({}, {"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        master, slave = pty.openpty()
+        with subprocess.Popen(command, stdout=slave, env=environment(TERM="xterm") | more) as process:
+            os.close(slave)
+            seen = b""
+            with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+                while chunk := os.read(master, 1 << 16):
+                    seen += chunk
+        os.close(master)
+        assert process.returncode == 0
+        assert b"mcptap" in seen
+        shown.append(b"\x1b[" in seen)
+    assert shown == [True, False, False]
 
 
 def test_what_the_user_did_since_stays(home: Path, mcptap: Run) -> None:

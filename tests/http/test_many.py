@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from mcptap.tap.many import path_of
+from tests.cli.running import mcptap as mcptap_to_its_end
 from tests.clients.raw import HttpClient, handshake
 from tests.http.legacy_client import LegacyClient
 from tests.http.running import MCPTAP, PATIENCE, Process, mcptap_on_stdio, requests, server, started
@@ -138,8 +139,16 @@ def test_environment_and_headers_reach_only_the_server_that_they_are_for(tmp_pat
             folder = tmp_path / "folder"
             folder.mkdir()
             servers: dict[str, Any] = {
-                "a": {**WIRE, "args": [*WIRE["args"], "--log", "a"], "env": {"SECRET": "${TOKEN}-a"}},
-                "b": {**WIRE, "args": [*WIRE["args"], "--log", "b"], "env": {"PYTHONPATH": str(Path.cwd())}},
+                "a": {
+                    **WIRE,
+                    "args": [*WIRE["args"], "--log", str(tmp_path / "a")],
+                    "env": {"SECRET": "${TOKEN}-a"},
+                },
+                "b": {
+                    **WIRE,
+                    "args": [*WIRE["args"], "--log", str(tmp_path / "b")],
+                    "env": {"PYTHONPATH": str(Path.cwd())},
+                },
                 "c": {"url": f"{first.url}/mcp", "headers": {"X-Key": "${env:TOKEN}-c"}},
                 "d": {"type": "http", "url": f"{second.url}/mcp", "headers": {"X-Other": "${D:-plain}"}},
             }
@@ -149,7 +158,7 @@ def test_environment_and_headers_reach_only_the_server_that_they_are_for(tmp_pat
                     for name in "abcd":
                         client = HttpClient(f"{running.url}/{name}/mcp", timeout=PATIENCE)
                         await handshake(await stack.enter_async_context(client))
-                    a, b = child_of(running, "a"), child_of(running, "b")
+                    a, b = (child_of(running, str(tmp_path / name)) for name in "ab")
                     assert a.environ()["SECRET"] == "t-a"
                     assert "SECRET" not in b.environ()
                     assert b.cwd() == str(folder)
@@ -340,3 +349,12 @@ def test_one_server_at_a_front_of_its_own(tmp_path: Path) -> None:
             assert await running.stop() == 0
 
     asyncio.run(work())
+
+
+def test_when_nothing_can_be_recorded_nothing_is_served(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    config = write(tmp_path, {"one": WIRE, "two": WIRE})
+    run = mcptap_to_its_end("record", "--config", config, "-o", tmp_path / "file" / "rec", "--port", "0")
+    assert run.returncode == 3
+    assert [line.split(":")[1] for line in run.stderr.splitlines()] == [" one", " two"]
+    assert "can't be written to" in run.stderr
