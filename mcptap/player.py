@@ -16,9 +16,10 @@ from mcptap.matching.canonical import capabilities_of, key_of
 from mcptap.matching.miss import Miss, answer_differs, not_recorded
 from mcptap.matching.refusal import Refusal, refusal
 from mcptap.model import Era, Event, Interaction, Json, Message
-from mcptap.protocol import REPEATING
+from mcptap.protocol import REPEATING, TASK_POLL
 from mcptap.redaction.live import LiveForms
 from mcptap.redaction.redactor import Redactor
+from mcptap.task_stages import TaskStages, task_acted_on, task_of
 
 
 class Recording(Protocol):
@@ -94,8 +95,8 @@ class Summary:
         return f"played {self.played}, repeated {self.repeated}, missed {self.missed}, unused {self.unused}"
 
 
-_Group: TypeAlias = tuple[bytes, bytes | None]
-"""The recorded requests of one key and one variant; ``None`` for those of all variants."""
+_Group: TypeAlias = tuple[bytes, bytes | None, int]
+"""The recorded requests of one key, one variant (``None`` for those of all) and one stage of a task."""
 
 
 @dataclass(slots=True)
@@ -124,6 +125,7 @@ class Player:
         self._redactors = redactors
         self._spoken = _spoken(recording)
         self._variants = _Variants(recording)
+        self._stages = TaskStages(recording)
         self._tally = _Tally()
 
     @property
@@ -138,7 +140,7 @@ class Player:
     def cursor(self) -> Cursor:
         """Begin a client session: it starts at the beginning, whatever the others do (rule 2)."""
         forms = LiveForms(self._redactors)
-        return Cursor(self._recording, self._spoken, self._variants, self._tally, forms)
+        return Cursor(self._recording, self._spoken, self._variants, self._stages, self._tally, forms)
 
     def unused(self) -> list[Entry]:
         """The recorded requests that no client made, in the order of recording.
@@ -157,7 +159,7 @@ class Player:
             times = made[entry.session, entry.key, entry.variant]
             if not (
                 entry in tally.used
-                or times <= tally.reached.get((entry.key, entry.variant), 0)
+                or times <= tally.reached.get((entry.key, entry.variant, 0), 0)
                 or (entry.method in REPEATING and entry.key in tally.keys)
             ):
                 unused.append(entry)
@@ -186,16 +188,19 @@ class Cursor:
         recording: Recording,
         spoken: frozenset[Era],
         variants: _Variants,
+        stages: TaskStages,
         tally: _Tally,
         forms: LiveForms,
     ) -> None:
         self._recording = recording
         self._spoken = spoken
         self._variants = variants
+        self._stages = stages
         self._tally = tally
         self.announcer = Announcer(recording.timelines)
         self._forms = forms
         self._asked = Counter[_Group]()
+        self._acted = Counter[str]()  # by task
         self._keys: set[bytes] = set()  # of what was asked
 
     def find(self, era: Era, method: str, params: Json | None) -> Answer:
@@ -216,7 +221,10 @@ class Cursor:
         if key is None and method == "initialize":
             key = self._negotiated(era)
         if key is not None:
-            return self._play(*self._variants.like(key, params))
+            group, entries = self._variants.like(key, params)
+            if method == TASK_POLL:
+                group, entries = self._at_stage(group, entries, params)
+            return self._play(group, entries)
         if (refused := refusal(self._spoken, era, method, params)) is not None:
             return refused
         candidates = self._candidates(era, method)
@@ -232,6 +240,11 @@ class Cursor:
             recorded=((entry.era, entry.method) for entry in self._recording.entries),
         )
 
+    def answered(self, interaction: Interaction) -> None:
+        """Learn that the client has the outcome of a request: a task may be in another state then."""
+        if (task := task_acted_on(interaction)) is not None:
+            self._acted[task] += 1
+
     def notified(self, era: Era, method: str, params: Json | None) -> None:
         """Take the client's notification: the server may have said something after it."""
         keys = (key_of(era, method, form) for form in self._forms.of(params))
@@ -239,8 +252,8 @@ class Cursor:
         if key is None:
             return
         said = self._recording.said[key]
-        count = self._asked[key, None]
-        self._asked[key, None] += 1
+        count = self._asked[key, None, 0]
+        self._asked[key, None, 0] += 1
         if count < len(said):
             self.announcer.heard(said[count])
 
@@ -274,6 +287,17 @@ class Cursor:
     def _recorded_key(self, era: Era, method: str, forms: Sequence[Json | None]) -> bytes | None:
         keys = (key_of(era, method, form) for form in forms)
         return next((key for key in keys if key in self._recording.by_key), None)
+
+    def _at_stage(
+        self, group: _Group, entries: Sequence[Entry], params: Json | None
+    ) -> tuple[_Group, Sequence[Entry]]:
+        """Of the polls of a task those made when the client had done as much about it as by now (rule 4)."""
+        reached = self._acted[task_of(params)]
+        stages = [self._stages.of(entry) for entry in entries]
+        stage = max((stage for stage in stages if stage <= reached), default=min(stages))
+        at_stage = [entry for entry, its in zip(entries, stages, strict=True) if its == stage]
+        held = stage < reached
+        return (*group[:2], stage), at_stage[-1:] if held else at_stage
 
     def _play(self, group: _Group, entries: Sequence[Entry]) -> Hit:
         """Give the next of the answers to the same request, or the last one again (rule 3)."""
@@ -323,8 +347,8 @@ class _Variants:
             variants = self._known[key] = self._split(key)
         variant = capabilities_of(params)
         if variant in variants:
-            return (key, variant), variants[variant]
-        return (key, None), self._recording.by_key[key]
+            return (key, variant, 0), variants[variant]
+        return (key, None, 0), self._recording.by_key[key]
 
     def _split(self, key: bytes) -> Mapping[bytes, Sequence[Entry]]:
         variants = defaultdict[bytes, list[Entry]](list)

@@ -55,6 +55,10 @@ NAMED_BY: Final[Mapping[str, str]] = {
 }
 """The member of ``params`` that names what a request is about."""
 
+TASK_POLL: Final = "tasks/get"
+TASK_ACTIONS: Final = frozenset({"tasks/update", "tasks/cancel", "tasks/result"})
+"""What changes the state of a task, or waits until it has changed (the tasks extension)."""
+
 REPEATING: Final = frozenset(
     {
         "initialize",
@@ -64,9 +68,10 @@ REPEATING: Final = frozenset(
         "prompts/list",
         "resources/list",
         "resources/templates/list",
+        TASK_POLL,
     }
 )
-"""Requests that a recording answers for ever (CASSETTE.md, matching rule 2)."""
+"""Requests that a recording answers for ever (CASSETTE.md, matching rules 2 and 4)."""
 
 PROBE: Final = "probe"
 """The note of a request that finds out what the server speaks: that it fails is no trouble."""

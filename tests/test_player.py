@@ -326,6 +326,44 @@ def test_a_client_like_none_that_was_recorded_gets_all_answers_in_order() -> Non
 # What is left over
 
 
+POLL, CANCEL = handshake("tasks/get", {"taskId": "t"}), handshake("tasks/cancel", {"taskId": "t"})
+POLLED = (
+    (POLL, answers("working")),
+    (POLL, answers("nearly")),
+    (CANCEL, answers({})),
+    (POLL, answers("off")),
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([], ["off", "off"]),
+        (["working"], ["off"]),
+        (["working", "nearly", "nearly", "nearly"], ["off", "off"]),
+    ],
+)
+def test_a_task_is_answered_by_its_state_however_often_it_is_polled(
+    before: list[str], after: list[str]
+) -> None:
+    player = Player(InMemory(*POLLED))
+    cursor = player.cursor()
+    assert play(cursor, *[POLL] * len(before)) == before
+    cancelled = cursor.find(*CANCEL)
+    assert isinstance(cancelled, Hit)
+    cursor.answered(cancelled.interaction)
+    assert play(cursor, *[POLL] * len(after)) == after
+    assert (player.summary().repeated, player.unused()) == (0, [])
+
+
+def test_a_task_that_was_not_polled_after_it_was_cancelled_holds_its_last_state() -> None:
+    cursor = Player(InMemory(*POLLED[:3])).cursor()
+    cancelled = cursor.find(*CANCEL)
+    assert isinstance(cancelled, Hit)
+    cursor.answered(cancelled.interaction)
+    assert play(cursor, POLL, POLL) == ["nearly", "nearly"]
+
+
 def test_what_no_client_asked_for_is_unused() -> None:
     player = recorded()
     play(player.cursor(), add(1))

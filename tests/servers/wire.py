@@ -34,6 +34,7 @@ class Server:
         self.notifications: list[str] = []
         self.listening: dict[str, dict[str, Any]] = {}
         self.states: dict[str, int] = {}
+        self.tasks: dict[str, dict[str, Any]] = {}
         self.counted = 0
         self._asked: dict[str, Call] = {}
         self._waiting: dict[str, Call] = {}

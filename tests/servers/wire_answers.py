@@ -183,5 +183,9 @@ ASKED = {
         """),
     ),
     "roots": ("roots/list", '{"_meta":{"example.com/why":MESSAGE}}'),
+    "url": (
+        "elicitation/create",
+        '{"mode":"url","message":MESSAGE,"url":"https://example.com/go?x=1","elicitationId":"e-1","x-ask":1.0}',
+    ),
 }
 """What the ``ask`` tool sends: method and params, by its ``kind``."""

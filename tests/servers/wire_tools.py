@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tests.servers import wire_answers as answers
+from tests.servers import wire_tasks as tasks
 from tests.servers.wire_call import Call, RefusedError
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _asked(call: Call) -> tuple[str, str]:
 
 
 def _ask(server: Server, call: Call) -> str | None:
-    """Arguments: ``kind`` (elicitation, sampling, roots), ``message``, ``rounds`` (1).
+    """Arguments: ``kind`` (elicitation, url, sampling, roots), ``message``, ``rounds`` (1).
 
     With ``patience_ms`` what is not answered so long is taken back.
     """
@@ -187,6 +188,7 @@ TOOLS: dict[str, Tool] = {
     "spawn": _spawn,
     "big": _big,
     "change": _change,
+    "task": tasks.start,
 }
 
 WAITING = frozenset({"slow", "progress", "log", "ask", "change"})
@@ -284,6 +286,9 @@ METHODS: dict[str, Tool] = {
     "resources/list": _paged(answers.RESOURCE_PAGES),
     "resources/read": _read,
     "subscriptions/listen": _listen,
+    "tasks/get": tasks.get,
+    "tasks/update": tasks.update,
+    "tasks/cancel": tasks.cancel,
     "example/custom": _custom,
     "example/empty": lambda server, call: "{}",
 }

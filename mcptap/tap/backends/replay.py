@@ -109,6 +109,7 @@ class _CassetteSession:
             if (miss := self._announcer.miss(entry)) is not None:
                 exchange.notes["miss"] = miss.reason  # it has been reported
                 raise RpcError(miss.error())
+            self._cursor.answered(interaction)
             return _outcome(interaction)
         finally:
             self._announcer.ended(entry)
