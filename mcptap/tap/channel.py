@@ -14,6 +14,7 @@ from mcp_types import CONNECTION_CLOSED, ErrorData
 from mcptap.exchange import INTERNAL_ERROR, RpcError, UnansweredError
 from mcptap.model import Json
 from mcptap.protocol import STREAM_CLOSED
+from mcptap.tap.http_sessions import HttpSession
 from mcptap.tap.stand_ins import stand_in
 
 _LEFT: Final = ErrorData(code=CONNECTION_CLOSED, message="Connection closed")
@@ -85,6 +86,30 @@ class SdkChannel:
             raise _refused(error) from None
 
 
+class StandaloneChannel(SdkChannel):
+    """A `Channel` to an HTTP client outside any request: the stream that it opens for that, or doesn't.
+
+    Args:
+        outbound: What sends on that stream.
+        session: The client's session.
+    """
+
+    def __init__(self, outbound: Outbound, session: HttpSession) -> None:
+        super().__init__(outbound, verbatim=True)
+        self._session = session
+
+    async def notify(self, method: str, params: Json | None) -> None:
+        """Send a notification; see `Channel.notify`."""
+        await self._session.listens()
+        await super().notify(method, params)
+
+    async def ask(self, method: str, params: Json | None) -> Json:
+        """Send a request, if somebody is there to hear it; see `Channel.ask`."""
+        if not await self._session.listens():
+            raise UnansweredError.of(CONNECTION_CLOSED, f"The client has no stream to be asked on: {method}")
+        return await super().ask(method, params)
+
+
 class NoChannel:
     """A `Channel` for stateless clients, who can't be reached outside a request."""
 
@@ -92,9 +117,9 @@ class NoChannel:
         """Drop it: nobody has asked to hear it."""
 
     async def ask(self, method: str, params: Json | None) -> Json:
-        """Refuse: nobody is there to answer."""
+        """Say that nobody is there to answer."""
         del params
-        raise RpcError.of(INTERNAL_ERROR, f"No client to send {method} to")
+        raise UnansweredError.of(INTERNAL_ERROR, f"No client to send {method} to")
 
 
 def _refused(error: MCPError) -> RpcError:

@@ -14,8 +14,9 @@ from mcp.server.context import ServerRequestContext
 from mcptap.exchange import Backend, BackendSession, Channel, Session
 from mcptap.model import Era, Json
 from mcptap.protocol import client_of, era_of
-from mcptap.tap.channel import NoChannel, SdkChannel
+from mcptap.tap.channel import NoChannel, SdkChannel, StandaloneChannel
 from mcptap.tap.headers import era_of_message
+from mcptap.tap.http_sessions import current_session
 from mcptap.tap.private import connection_of
 from mcptap.tap.stateless import StatelessSessions
 from mcptap.tap.verbatim import is_verbatim
@@ -148,7 +149,12 @@ class Downstreams:
         """Make the downstream of a connection that lasts; `Downstream.close` ends it."""
         found = cast("Downstream | None", connection.state.get(_STATE))
         if found is None:
-            channel = SdkChannel(connection.outbound, verbatim=verbatim)
+            session = current_session()
+            channel: Channel = (
+                SdkChannel(connection.outbound, verbatim=verbatim)
+                if session is None
+                else StandaloneChannel(connection.outbound, session)
+            )
             found = Downstream(self._backend, self._tasks, transport, channel)
             connection.state[_STATE] = found
             connection.exit_stack.push_async_callback(found.close)

@@ -8,12 +8,15 @@ its way through the SDK, and events are kept by session.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from http import HTTPStatus
 from itertools import count
 from typing import Any, Final, TypeGuard
 from weakref import WeakValueDictionary
+
+import anyio
 
 from mcptap.model import Json
 from mcptap.tap.link import Id
@@ -22,6 +25,8 @@ from mcptap.tap.stand_ins import id_stand_in
 
 _SESSION_HEADER: Final = b"mcp-session-id"
 _REQUEST_ID: Final = "requestId"
+_LISTENS_WITHIN: Final = 2.0
+"""Seconds in which a client opens its stream outside any request, if it means to."""
 
 _numbers: Final = count(1)
 _serving: ContextVar[HttpSession | None] = ContextVar("mcptap_http_session", default=None)
@@ -55,6 +60,21 @@ class HttpSession:
         self.number = next(_numbers)
         # Those that somebody still deals with; of two with one id the latest.
         self._asked: WeakValueDictionary[Id, Asked] = WeakValueDictionary()
+        self._opens_until: float | None = None
+        self._listening = anyio.Event()
+
+    def listen(self) -> None:
+        """Learn that the client has opened the stream outside any request."""
+        self._listening.set()
+
+    async def listens(self) -> bool:
+        """Whether the client has ever done so; it is given time to when there is first something to hear."""
+        if not self._listening.is_set():
+            if self._opens_until is None:
+                self._opens_until = anyio.current_time() + _LISTENS_WITHIN
+            with anyio.CancelScope(deadline=self._opens_until):
+                await self._listening.wait()
+        return self._listening.is_set()
 
     def renamed(self, message: Json) -> tuple[Json, Asked | None]:
         """A message of the client as the SDK may see it, and the request if it is one."""
@@ -87,11 +107,13 @@ class HttpSessions:
         named = next((value for name, value in headers if name == _SESSION_HEADER), b"")
         return self._by_id.get(named) or HttpSession()
 
-    def note(self, session: HttpSession, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Learn from the answer's headers what a session is called."""
-        for name, value in headers:
+    def note(self, session: HttpSession, method: str, start: Mapping[str, Any]) -> None:
+        """Learn how the answer to an HTTP request starts: what a session is called, that it listens."""
+        for name, value in start["headers"]:
             if name.lower() == _SESSION_HEADER:
                 self._by_id.setdefault(value, session)
+        if method == "GET" and start["status"] == HTTPStatus.OK:
+            session.listen()
 
 
 @contextmanager
@@ -104,10 +126,9 @@ def enter_session(session: HttpSession | None) -> Iterator[None]:
         _serving.reset(token)
 
 
-def current_session() -> int:
-    """The number of the session that the current task works for; 0 where there is none."""
-    session = _serving.get()
-    return session.number if session is not None else 0
+def current_session() -> HttpSession | None:
+    """The session that the current task works for."""
+    return _serving.get()
 
 
 def _is_id(value: Any) -> TypeGuard[Id]:

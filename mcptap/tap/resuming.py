@@ -49,7 +49,7 @@ class RecentEvents(EventStore):
     async def store_event(self, stream_id: StreamId, message: JSONRPCMessage | None) -> EventId:
         """Keep a message, or only a position where there is none; give its id."""
         event_id = uuid.uuid4().hex
-        session = current_session()
+        session = _session_number()
         stored = _Stored(session, stream_id, message, _OVERHEAD + _size(message))
         self._events[event_id] = stored
         self._of_stream.setdefault((session, stream_id), OrderedDict())[event_id] = None
@@ -65,7 +65,7 @@ class RecentEvents(EventStore):
     ) -> StreamId | None:
         """Send what came after an event on its stream; ``None`` where the session has none such any more."""
         last = self._events.get(last_event_id)
-        if last is None or last.session != current_session():
+        if last is None or last.session != _session_number():
             return None
         order = list(self._of_stream[last.session, last.stream])
         missed = order[order.index(last_event_id) + 1 :]
@@ -84,6 +84,11 @@ class RecentEvents(EventStore):
         del of_stream[event_id]
         if not of_stream:
             del self._of_stream[place]
+
+
+def _session_number() -> int:
+    session = current_session()
+    return session.number if session is not None else 0
 
 
 def _size(message: JSONRPCMessage | None) -> int:

@@ -118,7 +118,7 @@ class Verbatim:
         async def send_exact(message: _AsgiMessage) -> None:
             if message["type"] == "http.response.start":
                 if session is not None:
-                    self._sessions.note(session, message["headers"])
+                    self._sessions.note(session, scope["method"], message)
                 message = {**message, "headers": [*message["headers"], *posted.cookies]}
                 if any(name.lower() == _LENGTH for name, _ in message["headers"]):
                     held.append(message)  # its length is that of the stand-in
