@@ -132,7 +132,7 @@ class Tap(FastMCP[Any]):
         if bound.get("event_store") is None:
             bound["event_store"] = RecentEvents()
             bound.setdefault("retry_interval", RETRY_MS)
-        own = ASGIMiddleware(Verbatim, owner=self, transport=transport)
+        own = ASGIMiddleware(Verbatim, owner=self, transport=transport, hear=self._hear)
         bound["middleware"] = [*(bound.get("middleware") or ()), own]
         return super().http_app(**bound)
 
@@ -204,6 +204,10 @@ class Tap(FastMCP[Any]):
         if self._hop is None:
             raise RuntimeError("the tap is used outside its lifespan")
         return await self._hop(context, call_next)
+
+    async def _hear(self, address: tuple[str, int] | None, method: str, params: Json | None) -> None:
+        if self._hop is not None:
+            await self._hop.hear(address, method, params)
 
     async def _serve_streams(self, read: Any, write: Any, *_: Any, **__: Any) -> None:
         transport = transport_of(self)

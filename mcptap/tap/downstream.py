@@ -183,6 +183,10 @@ class Downstreams:
         downstream = attached or self.attach(connection, "http", verbatim=is_verbatim(context.request))
         return downstream, downstream.session(context.method, params, notification=notification)
 
+    def find_stateless(self, address: tuple[str, int] | None) -> tuple[Downstream, Session]:
+        """The connection and the session of a notification of the modern era over HTTP."""
+        return self._stateless, self._stateless_sessions.heard_on(address)
+
     def _stateless_session(self, context: ServerRequestContext[Any, Any], params: Json | None) -> Session:
         address = context.request.client if context.request is not None else None
         return self._stateless_sessions.find(

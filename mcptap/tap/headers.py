@@ -64,6 +64,14 @@ def upstream_headers(
     return headers | dict(exchange.headers)  # what the client itself has sent wins
 
 
+def notification_headers(era: Era) -> dict[str, str]:
+    """The headers that a client's notification is sent to the server with.
+
+    The modern era defines none ("Sending Messages"), but it has no other way to say that it is meant.
+    """
+    return {VERSION_HEADER: MODERN_VERSIONS[-1]} if era == "modern" else {}
+
+
 def client_headers(request: Any) -> dict[str, str]:
     """The headers of a client's HTTP request that say something which its body may not."""
     if request is None:

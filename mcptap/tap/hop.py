@@ -6,6 +6,7 @@ or rewritten what it gets, and the SDK sends what it returns as it is.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -106,11 +107,30 @@ class Hop:
         if context.method == "notifications/initialized":
             connection_of(context).initialized.set()
         downstream, session = self._downstreams.find(context)
-        way, params = _Way(self._app, context), _exact_params(context)
+        way = _Way(self._app, context)
+        await self._pass_on(way, downstream, session, context.method, _exact_params(context))
+
+    async def hear(self, address: tuple[str, int] | None, method: str, params: Json | None) -> None:
+        """Pass on a notification of the modern era over HTTP, of which the SDK makes no message.
+
+        Args:
+            address: The client's host and port.
+            method: Its method.
+            params: Its params.
+        """
+        if method == CANCELLED:
+            return  # there it says nothing: a request is cancelled by closing its stream
+        downstream, session = self._downstreams.find_stateless(address)
+        with contextlib.suppress(McptapError, MCPError):  # it has been reported
+            await self._pass_on(_Way(self._app, None), downstream, session, method, params)
+
+    async def _pass_on(
+        self, way: _Way, downstream: Downstream, session: Session, method: str, params: Json | None
+    ) -> None:
         if self._bridge is None:
-            await way.notify(downstream, session, context.method, params)
+            await way.notify(downstream, session, method, params)
         else:
-            await self._bridge.notify(downstream, session, context.method, params, way)
+            await self._bridge.notify(downstream, session, method, params, way)
 
 
 class _Way:
@@ -120,13 +140,13 @@ class _Way:
     client is of the client's message.
     """
 
-    def __init__(self, app: App, context: ServerRequestContext[Any, Any]) -> None:
+    def __init__(self, app: App, context: ServerRequestContext[Any, Any] | None) -> None:
         self._app = app
         self._context = context
 
     @property
     def http(self) -> Any:
-        return self._context.request
+        return None if self._context is None else self._context.request
 
     async def request(self, host: Downstream, exchange: Exchange) -> dict[str, Any]:
         async def innermost(middleware_context: MiddlewareContext[Any]) -> dict[str, Any]:
@@ -168,7 +188,8 @@ class _Way:
 
         That context costs as much as all else here: without a middleware that wants it there is none.
         """
-        if not any(getattr(each, "wants_fastmcp_context", True) for each in self._app.middleware):
+        wants = any(getattr(each, "wants_fastmcp_context", True) for each in self._app.middleware)
+        if self._context is None or not wants:
             return await run_chain(self._app, message, innermost)
         params = cast("Any", message.message)
         context = replace(self._context, method=str(message.method), params=params)

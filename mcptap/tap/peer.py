@@ -193,15 +193,17 @@ class Peer:
         finally:
             del self._calls[number]
 
-    async def notify(self, method: str, params: Json | None) -> None:
-        """Send a notification."""
-        self.notify_now(method, params)
+    async def notify(
+        self, method: str, params: Json | None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send a notification; over HTTP with the protocol's own headers."""
+        self.notify_now(method, params, headers)
         await self.link.drain()
 
-    def notify_now(self, method: str, params: Json | None) -> None:
+    def notify_now(self, method: str, params: Json | None, headers: Mapping[str, str] | None = None) -> None:
         """Send a notification without waiting for a slow reader."""
         if self.reads_for > 0:
-            self.link.send(_message(method, params))
+            self.link.send(_message(method, params), headers)
 
     # What the link calls.
 

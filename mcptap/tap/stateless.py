@@ -68,7 +68,7 @@ class StatelessSessions:
         Args:
             socket: The client's host and port.
             client: Its ``clientInfo``.
-            request_id: The JSON-RPC id; ``None`` for a notification.
+            request_id: The JSON-RPC id.
             begins: Whether it begins a session.
         """
         who = socket[0] if socket else None, str(client)
@@ -82,15 +82,22 @@ class StatelessSessions:
             self._drop(forgotten.session)
         return known.session
 
+    def heard_on(self, socket: tuple[str, int] | None) -> Session:
+        """The session of a notification, which doesn't say whose it is: the socket's, or the latest."""
+        host = socket[0] if socket else None
+        known = self._by_socket.get(socket) if socket else None
+        if known is None or known not in self._latest:
+            known = next((each for each in reversed(self._latest) if each.who[0] == host), None)
+        return self.find(socket, None, None, begins=True) if known is None else known.session
+
     def _of_socket(self, socket: tuple[str, int] | None, who: tuple[str | None, str]) -> _Known | None:
         known = self._by_socket.get(socket) if socket else None
         return known if known is not None and known.who == who and known in self._latest else None
 
     def _of_client(self, who: tuple[str | None, str], request_id: object) -> _Known | None:
-        possible = [known for known in reversed(self._latest) if known.who == who]
-        if request_id is None:
-            return next(iter(possible), None)
-        possible = [known for known in possible if not known.has(request_id)]
+        possible = [
+            known for known in reversed(self._latest) if known.who == who and not known.has(request_id)
+        ]
         if isinstance(request_id, int):
             return min(possible, key=lambda known: abs(request_id - known.last), default=None)
         return next(iter(possible), None)

@@ -7,10 +7,11 @@ would mix up the client's.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import anyio
@@ -30,6 +31,7 @@ _LENGTH: Final = b"content-length"
 _WHITE_SPACE: Final = b" \t"
 
 _AsgiMessage: TypeAlias = MutableMapping[str, Any]
+Hear: TypeAlias = Callable[[tuple[str, int] | None, str, Json | None], Awaitable[None]]
 _serving: ContextVar[tuple[object, str] | None] = ContextVar("mcptap_serving", default=None)
 
 
@@ -92,10 +94,13 @@ class Verbatim:
         app: The application.
         owner: The server that the application is of.
         transport: What it serves: ``http`` or ``sse``.
+        hear: Takes a notification of the modern era, which the SDK acknowledges and drops, before its
+            client learns that it was accepted: the client's address, the method and the params.
     """
 
-    def __init__(self, app: ASGIApp, owner: object, transport: str) -> None:
+    def __init__(self, app: ASGIApp, owner: object, transport: str, hear: Hear) -> None:
         self._app = app
+        self._hear = hear
         self._serving = (owner, transport)
         self._sessions = HttpSessions()
 
@@ -117,8 +122,7 @@ class Verbatim:
 
         async def send_exact(message: _AsgiMessage) -> None:
             if message["type"] == "http.response.start":
-                if session is not None:
-                    self._sessions.note(session, scope["method"], message)
+                await self._answering(scope, posted, session, message)
                 message = {**message, "headers": [*message["headers"], *posted.cookies]}
                 if any(name.lower() == _LENGTH for name, _ in message["headers"]):
                     held.append(message)  # its length is that of the stand-in
@@ -139,6 +143,23 @@ class Verbatim:
         finally:
             posted.begun.set()
             _serving.reset(token)
+
+    async def _answering(
+        self, scope: Scope, posted: _Posted, session: HttpSession | None, start: _AsgiMessage
+    ) -> None:
+        """Learn what there is to learn from how an answer starts."""
+        if session is not None:
+            self._sessions.note(session, scope["method"], start)
+            return
+        accepted = self._serving[1] == "http" and start["status"] == HTTPStatus.ACCEPTED
+        message = posted.message if accepted else None
+        if message is not None and isinstance(message.get("method"), str):
+            params, address = message.get("params"), scope.get("client")
+            await self._hear(
+                (address[0], address[1]) if address else None,
+                message["method"],
+                params if isinstance(params, dict) else None,
+            )
 
     def _has_sessions(self, headers: list[tuple[bytes, bytes]]) -> bool:
         """Whether a request is of the handshake era, and goes to the SDK's session transport."""

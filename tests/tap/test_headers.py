@@ -80,6 +80,10 @@ async def test_white_space_around_a_header_is_no_part_of_its_value() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.extend(scope["headers"])
 
+    async def hear(*_: Any) -> None:
+        """Hears nothing."""
+
     headers = [(b"mcp-name", b" \tadd x \t"), (b"host", b"here")]
-    await Verbatim(app, None, "http")({"type": "http", "method": "GET", "headers": headers}, None, None)  # type: ignore[arg-type]
+    scope = {"type": "http", "method": "GET", "headers": headers}
+    await Verbatim(app, None, "http", hear)(scope, None, None)  # type: ignore[arg-type]
     assert seen == [(b"mcp-name", b"add x"), (b"host", b"here")]

@@ -18,7 +18,7 @@ CLIENT = {"name": "same", "version": "1"}
 class Front:
     def __init__(self) -> None:
         self.dropped: list[Session] = []
-        self._sessions = StatelessSessions(self._open, self.dropped.append)
+        self.sessions = StatelessSessions(self._open, self.dropped.append)
 
     @staticmethod
     def _open(client: Json | None) -> Session:
@@ -27,7 +27,7 @@ class Front:
     def ask(
         self, port: int, request_id: object, *, client: Json | None = None, begins: bool = False
     ) -> Session:
-        return self._sessions.find(("here", port), client or CLIENT, request_id, begins=begins)
+        return self.sessions.find(("here", port), client or CLIENT, request_id, begins=begins)
 
 
 def test_what_comes_on_one_socket_is_one_clients_until_it_begins_anew() -> None:
@@ -78,6 +78,14 @@ def test_clients_of_one_name_with_a_socket_each_never_share_a_session(turns: lis
     for turn in turns:
         counts[turn] += 1
         assert front.ask(turn, counts[turn]) is sessions[turn]
+
+
+def test_a_notification_is_of_the_client_on_its_socket_or_else_of_the_latest_on_its_host() -> None:
+    front = Front()
+    one, other = (front.ask(port, 1, client={"name": str(port)}, begins=True) for port in (1, 2))
+    assert front.sessions.heard_on(("here", 1)) is one
+    assert front.sessions.heard_on(("here", 3)) is other
+    assert front.sessions.heard_on(("there", 3)) not in {one, other}
 
 
 def test_the_longest_silent_session_is_dropped_when_there_are_too_many(

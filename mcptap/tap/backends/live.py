@@ -23,7 +23,7 @@ from mcptap.exchange import Exchange, RpcError, Session, UnansweredError, passed
 from mcptap.model import Json, Target
 from mcptap.protocol import METHOD_NOT_FOUND, PROBE, STREAM_CLOSED
 from mcptap.tap.backends.routing import LISTEN, Routing
-from mcptap.tap.headers import upstream_headers
+from mcptap.tap.headers import notification_headers, upstream_headers
 from mcptap.tap.link import Id, Opener
 from mcptap.tap.peer import CANCELLED, Inbound, Peer
 
@@ -105,7 +105,7 @@ class LiveBackend:
         connection.sessions.append(session)
         connection.attached.set()
         try:
-            yield _LiveSession(connection)
+            yield _LiveSession(connection, session)
         finally:
             connection.sessions.remove(session)
             if not connection.sessions:
@@ -156,14 +156,15 @@ class LiveBackend:
 class _LiveSession:
     """One client session's way to the server."""
 
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: _Connection, session: Session) -> None:
         self._connection = connection
+        self._headers = notification_headers(session.era)
 
     async def request(self, exchange: Exchange) -> Json:
         return await self._connection.request(exchange)
 
     async def notify(self, method: str, params: Json | None) -> None:
-        await self._connection.peer.notify(method, params)
+        await self._connection.peer.notify(method, params, self._headers)
 
 
 class _Connection:
