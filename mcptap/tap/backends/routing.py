@@ -55,9 +55,10 @@ class Routing:
 
     A message that names nothing can only belong to the one request in flight, where there is just one;
     all that a subscription causes names it. Where stateless clients share the connection that must be
-    beyond doubt, since it might be another client's: a server says nothing more of a request that it has
-    answered (specification 2026-07-28), but may of one that was taken back, until it has answered a
-    later one. And who once speaks with nothing in flight is believed no more.
+    beyond doubt, since it might be another client's. What a server writes besides answers and what belongs
+    to subscriptions relates to a request in flight (specification 2026-07-28, stdio, "Receiving Messages"),
+    so nothing comes of one that it has answered; but of one that was taken back something may be on its
+    way, until it has answered a later one. And who once speaks with nothing in flight is believed no more.
     """
 
     def __init__(self) -> None:
