@@ -19,7 +19,7 @@ from mcptap.model import Era, Event, Interaction, Json, Message
 from mcptap.protocol import REPEATING, TASK_POLL
 from mcptap.redaction.live import LiveForms
 from mcptap.redaction.redactor import Redactor
-from mcptap.task_stages import TaskStages, task_acted_on, task_of
+from mcptap.task_stages import TaskLife, TaskStages, task_acted_on, task_made_by, task_of
 
 
 class Recording(Protocol):
@@ -95,8 +95,8 @@ class Summary:
         return f"played {self.played}, repeated {self.repeated}, missed {self.missed}, unused {self.unused}"
 
 
-_Group: TypeAlias = tuple[bytes, bytes | None, int]
-"""The recorded requests of one key, one variant (``None`` for those of all) and one stage of a task."""
+_Group: TypeAlias = tuple[bytes, bytes | None]
+"""The recorded requests of one key and one variant; ``None`` for those of all variants."""
 
 
 @dataclass(slots=True)
@@ -109,6 +109,7 @@ class _Tally:
     used: set[Entry] = field(default_factory=set)
     keys: set[bytes] = field(default_factory=set)  # of what is used
     reached: dict[_Group, int] = field(default_factory=dict)  # how often one session has asked at most
+    lives: dict[str, TaskLife] = field(default_factory=dict)  # the latest of every task
 
 
 class Player:
@@ -159,7 +160,7 @@ class Player:
             times = made[entry.session, entry.key, entry.variant]
             if not (
                 entry in tally.used
-                or times <= tally.reached.get((entry.key, entry.variant, 0), 0)
+                or times <= tally.reached.get((entry.key, entry.variant), 0)
                 or (entry.method in REPEATING and entry.key in tally.keys)
             ):
                 unused.append(entry)
@@ -200,7 +201,7 @@ class Cursor:
         self.announcer = Announcer(recording.timelines)
         self._forms = forms
         self._asked = Counter[_Group]()
-        self._acted = Counter[str]()  # by task
+        self._lives: dict[str, TaskLife] = {}  # of the tasks that it has started
         self._keys: set[bytes] = set()  # of what was asked
 
     def find(self, era: Era, method: str, params: Json | None) -> Answer:
@@ -223,7 +224,7 @@ class Cursor:
         if key is not None:
             group, entries = self._variants.like(key, params)
             if method == TASK_POLL:
-                group, entries = self._at_stage(group, entries, params)
+                return self._poll(group, entries, self._life(task_of(params)))
             return self._play(group, entries)
         if (refused := refusal(self._spoken, era, method, params)) is not None:
             return refused
@@ -242,8 +243,10 @@ class Cursor:
 
     def answered(self, interaction: Interaction) -> None:
         """Learn that the client has the outcome of a request: a task may be in another state then."""
-        if (task := task_acted_on(interaction)) is not None:
-            self._acted[task] += 1
+        if (made := task_made_by(interaction)) is not None:
+            self._lives[made] = self._tally.lives[made] = TaskLife()
+        elif (task := task_acted_on(interaction)) is not None:
+            self._life(task).acted += 1
 
     def notified(self, era: Era, method: str, params: Json | None) -> None:
         """Take the client's notification: the server may have said something after it."""
@@ -252,8 +255,8 @@ class Cursor:
         if key is None:
             return
         said = self._recording.said[key]
-        count = self._asked[key, None, 0]
-        self._asked[key, None, 0] += 1
+        count = self._asked[key, None]
+        self._asked[key, None] += 1
         if count < len(said):
             self.announcer.heard(said[count])
 
@@ -288,21 +291,31 @@ class Cursor:
         keys = (key_of(era, method, form) for form in forms)
         return next((key for key in keys if key in self._recording.by_key), None)
 
-    def _at_stage(
-        self, group: _Group, entries: Sequence[Entry], params: Json | None
-    ) -> tuple[_Group, Sequence[Entry]]:
-        """Of the polls of a task those made when the client had done as much about it as by now (rule 4)."""
-        reached = self._acted[task_of(params)]
+    def _life(self, task: str) -> TaskLife:
+        """How far this client is with a task; the latest one's, where stateless requests hide whose it is."""
+        own = self._lives.get(task)
+        return self._tally.lives.setdefault(task, TaskLife()) if own is None else own
+
+    def _poll(self, group: _Group, entries: Sequence[Entry], life: TaskLife) -> Hit:
+        """Give the next state of a task that the recording had when as much had been done about it.
+
+        Where it was not polled then any more, the last state before that is held (rule 4).
+        """
         stages = [self._stages.of(entry) for entry in entries]
-        stage = max((stage for stage in stages if stage <= reached), default=min(stages))
+        stage = max((each for each in stages if each <= life.acted), default=min(stages))
         at_stage = [entry for entry, its in zip(entries, stages, strict=True) if its == stage]
-        held = stage < reached
-        return (*group[:2], stage), at_stage[-1:] if held else at_stage
+        asked = life.polled[stage] if stage >= life.acted else len(at_stage)
+        life.polled[stage] = asked + 1
+        return self._give(group, at_stage, asked)
 
     def _play(self, group: _Group, entries: Sequence[Entry]) -> Hit:
         """Give the next of the answers to the same request, or the last one again (rule 3)."""
         asked = self._asked[group]
         self._asked[group] += 1
+        return self._give(group, entries, asked)
+
+    def _give(self, group: _Group, entries: Sequence[Entry], asked: int) -> Hit:
+        """Give one of the answers, after ``asked`` others."""
         self._keys.add(group[0])
         entry = entries[min(asked, len(entries) - 1)]
         interaction = self._recording.read(entry)
@@ -347,8 +360,8 @@ class _Variants:
             variants = self._known[key] = self._split(key)
         variant = capabilities_of(params)
         if variant in variants:
-            return (key, variant, 0), variants[variant]
-        return (key, None, 0), self._recording.by_key[key]
+            return (key, variant), variants[variant]
+        return (key, None), self._recording.by_key[key]
 
     def _split(self, key: bytes) -> Mapping[bytes, Sequence[Entry]]:
         variants = defaultdict[bytes, list[Entry]](list)

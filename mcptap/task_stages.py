@@ -6,8 +6,9 @@ has given what the task waits for, no poll may tell of that; and afterwards none
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Protocol
 
@@ -28,6 +29,19 @@ class Requests(Protocol):
 
     def read(self, entry: Entry, /) -> Interaction:
         """The whole interaction of a recorded request."""
+
+
+@dataclass(slots=True)
+class TaskLife:
+    """How far a client has come with a task in a replay.
+
+    Attributes:
+        acted: How many requests about it have had their result.
+        polled: How often it was polled at each stage.
+    """
+
+    acted: int = 0
+    polled: Counter[int] = field(default_factory=Counter)
 
 
 class TaskStages:
@@ -68,6 +82,16 @@ class TaskStages:
         for method in methods:
             for entry in self._recording.by_method.get(method, ()):
                 yield entry, self._recording.read(entry)
+
+
+def task_made_by(interaction: Interaction) -> str | None:
+    """The id of the task that a request has started: in its result, or a member of that; else ``None``."""
+    result = interaction.result or {}
+    if interaction.method == TASK_POLL or interaction.method in TASK_ACTIONS:
+        return None
+    made = result.get("task") if isinstance(result.get("task"), dict) else result
+    task = made.get("taskId") if isinstance(made, Mapping) else None
+    return task if isinstance(task, str) else None
 
 
 def task_acted_on(interaction: Interaction) -> str | None:

@@ -364,6 +364,25 @@ def test_a_task_that_was_not_polled_after_it_was_cancelled_holds_its_last_state(
     assert play(cursor, POLL, POLL) == ["nearly", "nearly"]
 
 
+def test_a_second_client_sees_a_task_from_its_beginning_and_a_lost_one_as_the_latest_does() -> None:
+    """Stateless requests of one client may seem to come from several."""
+    made = (add(1), {"result": {"task": {"taskId": "t"}}})
+    player = Player(InMemory(made, *POLLED))
+
+    def act(cursor: Cursor, asked: Asked) -> None:
+        hit = cursor.find(*asked)
+        assert isinstance(hit, Hit)
+        cursor.answered(hit.interaction)
+
+    first, second, lost = player.cursor(), player.cursor(), player.cursor()
+    act(first, add(1))
+    act(first, CANCEL)
+    assert play(lost, POLL) == ["off"]
+    act(second, add(1))
+    assert (play(second, POLL), play(first, POLL)) == (["working"], ["off"])
+    assert play(lost, POLL) == ["nearly"]
+
+
 def test_what_no_client_asked_for_is_unused() -> None:
     player = recorded()
     play(player.cursor(), add(1))
