@@ -14,7 +14,7 @@ FLOORS = [
     {"errors", "model", "exchange", "protocol", "codec", "matching", "redaction", "bridging"},
     {"cassette"},
     {"recorder", "player", "announcer", "recording", "task_stages"},
-    {"tap", "demo", "telemetry", "clients"},
+    {"tap", "demo", "telemetry", "clients", "analysis"},
     {"cli", "__main__"},
 ]
 ADAPTERS_ONLY = {"fastmcp", "mcp", "mcp_types", "httpx2", "uvicorn", "opentelemetry", "starlette", "anyio"}

@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "export": "Give a recording to other tools.",
     "wrap": "Have a client's server go through mcptap.",
     "unwrap": "Undo that.",
+    "stats": "Show where the time goes.",
 }
 
 

@@ -1,0 +1,16 @@
+-- One row a client session.
+CREATE OR REPLACE TEMP VIEW sessions AS
+SELECT
+    f.path AS file,
+    f.file AS file_number,
+    f.server,
+    l.session,
+    any_value(l.rest ->> '$.era') AS era,
+    any_value(l.rest ->> '$.transport') AS transport,
+    any_value(l.rest ->> '$.client') AS client,
+    min(f.recorded_at + to_microseconds((l.at * 1e6)::BIGINT)) AS time,
+    min(l.at) AS "at"
+FROM lines AS l
+JOIN files AS f USING (file)
+WHERE l.kind = 'session'
+GROUP BY ALL;

@@ -1,0 +1,244 @@
+"""`mcptap stats`: where the time goes, by server, method and tool."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from mcptap.cli.table import compact, quiet_pipe, set_up_screen
+from mcptap.errors import UsageError
+from mcptap.matching.excerpt import printable
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from mcptap.analysis import Recordings
+    from mcptap.analysis.comparison import Comparison
+    from mcptap.analysis.statistics import Group
+    from mcptap.analysis.threshold import Threshold
+
+_BAR_AFTER: Final = 1.0
+_SPANS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@click.command("stats")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[CASSETTE|DIR]...")
+@click.option("--by", metavar="COLUMN,...", help="What to group by.  [default: server,method,tool]")
+@click.option("--since", metavar="WHEN", help="A time (UTC), or how long ago: 30m, 2h, 7d.")
+@click.option("--where", metavar="SQL", help="Only interactions of which this condition is true.")
+@click.option(
+    "--compare", nargs=2, type=click.Path(path_type=Path), metavar="OLD NEW", help="Before and after."
+)
+@click.option("--fail-if", multiple=True, metavar="CONDITION", help="Exit 1 past it: 'p99 > 1.2x'.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
+def command(
+    *,
+    paths: tuple[Path, ...],
+    by: str | None,
+    since: str | None,
+    where: str | None,
+    compare: tuple[Path, Path] | None,
+    fail_if: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    r"""Show which tool is slow, how slow, since when, and whether the proxy or the server is to blame.
+
+    Times are milliseconds: those of the server (p50 to max), and mcptap's own (proxy).
+
+    \b
+    mcptap stats recordings/
+    mcptap stats rec.jsonl --by tool,hour --where "method = 'tools/call'"
+    mcptap stats --compare old.jsonl new.jsonl --fail-if 'p99 > 1.2x'
+
+    The columns are described in docs/analysis.md.
+    """
+    if bool(paths) == bool(compare):
+        raise UsageError("name recordings, or two of them with --compare", "see mcptap stats --help")
+    from mcptap.analysis.comparison import DEFAULT_KEYS as COMPARED_KEYS  # noqa: PLC0415 - not for --help
+    from mcptap.analysis.statistics import DEFAULT_KEYS  # noqa: PLC0415
+    from mcptap.analysis.threshold import parse_threshold  # noqa: PLC0415
+
+    default = COMPARED_KEYS if compare else DEFAULT_KEYS
+    keys = tuple(filter(None, (part.strip() for part in by.split(",")))) if by is not None else default
+    thresholds = [parse_threshold(text) for text in fail_if]
+    if not compare and (relative := [each for each in thresholds if each.relative]):
+        raise UsageError(f"{relative[0].text!r} needs an OLD to compare with", "name it with --compare OLD NEW")
+    set_up_screen()
+    with quiet_pipe():
+        reading = _Reading(keys, since, where)
+        if compare:
+            return _compare(reading, *compare, thresholds, as_json=as_json)
+        return _show(reading, paths, thresholds, as_json=as_json)
+
+
+class _Reading:
+    """How recordings are read: with the columns that are needed, and with those interactions only."""
+
+    def __init__(self, keys: Sequence[str], since: str | None, where: str | None) -> None:
+        from mcptap.analysis.columns import columns_in  # noqa: PLC0415
+        from mcptap.analysis.statistics import columns_for  # noqa: PLC0415
+
+        self.keys = keys
+        self._since = f"time >= TIMESTAMP '{_moment(since):%Y-%m-%d %H:%M:%S.%f}'" if since else ""
+        self._where = where
+        self._columns = columns_for(keys) | columns_in(f"{self._since} {where}")
+
+    def __call__(self, paths: Sequence[Path]) -> tuple[Recordings, duckdb.DuckDBPyRelation]:
+        from mcptap.analysis import load  # noqa: PLC0415 - imports DuckDB
+
+        with _progress() as progress:
+            recordings = load(paths, columns=self._columns, views=self._views, progress=progress)
+        for note in (*recordings.passed_over, *map(str, recordings.damage)):
+            click.echo(f"mcptap: note: {printable(note)}", err=True)
+        interactions = recordings.interactions
+        if self._since:
+            interactions = interactions.filter(self._since)
+        if self._where is not None:
+            interactions = recordings.where(self._where, interactions)
+        return recordings, interactions
+
+    @property
+    def _views(self) -> bool:
+        """Whether the sessions are needed, or only the interactions."""
+        return not self._columns.isdisjoint({"era", "transport", "client"})
+
+
+def _moment(text: str) -> datetime:
+    """A time in UTC without a zone, from a time or from how long ago it was."""
+    if ago := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text):
+        return datetime.now(UTC).replace(tzinfo=None) - timedelta(**{_SPANS[ago[2]]: float(ago[1])})
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"--since {text!r} is no time", "write it like 2026-11-22, 2026-11-22T20:00 or 2h"
+        ) from None
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None] | None]:
+    """A progress bar on a terminal, for what takes longer than a second."""
+    if not click.get_text_stream("stderr").isatty():
+        yield None
+        return
+    started = monotonic()
+    stderr = click.get_text_stream("stderr")
+    with click.progressbar(length=100, label="Reading", file=stderr, hidden=True) as bar:
+
+        def show(percent: float) -> None:
+            bar.hidden = monotonic() - started < _BAR_AFTER
+            bar.update(max(0, int(percent) - bar.pos))
+
+        yield show
+        bar.update(100 - bar.pos)
+
+
+def _show(
+    reading: _Reading, paths: Sequence[Path], thresholds: Sequence[Threshold], *, as_json: bool
+) -> int:
+    from mcptap.analysis.statistics import groups  # noqa: PLC0415
+    from mcptap.cli.stats_table import groups_table  # noqa: PLC0415
+
+    recordings, interactions = reading(paths)
+    found = groups(interactions, reading.keys)
+    past = [
+        _past(threshold, group)
+        for group in found
+        for threshold in thresholds
+        if threshold.met(group)
+    ]
+    totals = _totals(recordings, found)
+    if as_json:
+        shown = [_group_object(reading.keys, group) for group in found]
+        click.echo(compact({**totals, "groups": shown, "past": past}))
+    else:
+        for line in groups_table(reading.keys, found, len(recordings.sources)):
+            click.echo(line)
+    return _told(past)
+
+
+def _compare(
+    reading: _Reading, old: Path, new: Path, thresholds: Sequence[Threshold], *, as_json: bool
+) -> int:
+    from mcptap.analysis.comparison import compare  # noqa: PLC0415
+    from mcptap.cli.stats_table import comparison_table  # noqa: PLC0415
+
+    before, after = reading([old]), reading([new])
+    compared = compare(before[1], after[1], reading.keys)
+    past = [
+        _past(threshold, each.new, each.old)
+        for each in compared
+        if each.new
+        for threshold in thresholds
+        if threshold.met(each.new, each.old)
+    ]
+    if as_json:
+        shown = [_comparison_object(reading.keys, each) for each in compared]
+        click.echo(compact({"old": str(old), "new": str(new), "groups": shown, "past": past}))
+    else:
+        for line in comparison_table(reading.keys, compared):
+            click.echo(line)
+    return _told(past)
+
+
+def _past(threshold: Threshold, new: Group, old: Group | None = None) -> dict[str, Any]:
+    return {
+        "key": list(new.key),
+        "metric": threshold.metric,
+        "condition": threshold.text,
+        "shown": threshold.shown(new, old),
+    }
+
+
+def _told(past: Sequence[dict[str, Any]]) -> int:
+    """Tell what is past a threshold; the exit code."""
+    for each in past:
+        what = " ".join(filter(None, each["key"])) or "all"
+        text = f"{what}: {each['metric']} is {each['shown']}, past {each['condition']!r}"
+        click.echo(f"mcptap: {printable(text)}", err=True)
+    return 1 if past else 0
+
+
+def _totals(recordings: Recordings, found: Sequence[Group]) -> dict[str, Any]:
+    return {
+        "recordings": len(recordings.sources),
+        "interactions": sum(group.calls for group in found),
+        "passed_over": list(recordings.passed_over),
+        "damaged": [
+            {"file": str(each.path), "lines": list(each.lines), "why": each.why, "torn": each.torn}
+            for each in recordings.damage
+        ],
+    }
+
+
+def _group_object(keys: Sequence[str], group: Group) -> dict[str, Any]:
+    numbers = asdict(group)
+    return {**dict(zip(keys, numbers.pop("key"), strict=True)), **numbers, "proxy_share": group.proxy_share}
+
+
+def _comparison_object(keys: Sequence[str], each: Comparison) -> dict[str, Any]:
+    return {
+        **dict(zip(keys, each.key, strict=True)),
+        "old": _group_object((), replace(each.old, key=())) if each.old else None,
+        "new": _group_object((), replace(each.new, key=())) if each.new else None,
+        "changes": {
+            name: {"ratio": _finite(made.ratio), "low": _finite(made.low), "high": _finite(made.high)}
+            for name, made in each.changes.items()
+        },
+    }
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity."""
+    return value if isfinite(value) else None
