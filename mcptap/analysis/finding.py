@@ -65,7 +65,9 @@ def find(paths: Sequence[str | os.PathLike[str]]) -> Found:
                 passed_over.append(error.message)
         if len(sources) == before and not known:
             why = f": {passed_over[0]}" if passed_over else ""
-            raise CassetteError(f"there are no cassettes (*.jsonl) in {path}{why}", "record one into it first")
+            raise CassetteError(
+                f"there are no cassettes (*.jsonl) in {path}{why}", "record one into it first"
+            )
     return Found(tuple(sources.values()), tuple(passed_over))
 
 
@@ -85,7 +87,9 @@ def _source(path: Path) -> Source:
         raise CassetteError(f"{path} can't be decompressed: {error}", "restore it") from None
     except OSError as error:
         reason = error.strerror or str(error)
-        raise CassetteError(f"{path} can't be read: {reason}", "check its name and its permissions") from error
+        raise CassetteError(
+            f"{path} can't be read: {reason}", "check its name and its permissions"
+        ) from error
 
 
 @contextmanager

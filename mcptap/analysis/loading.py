@@ -99,7 +99,8 @@ class Recordings:
         except duckdb.Error as error:
             why = str(error).partition("\n")[0]
             raise UsageError(
-                f"the condition {condition!r} can't be used: {why}", f"the columns are {', '.join(known.NAMES)}"
+                f"the condition {condition!r} can't be used: {why}",
+                f"the columns are {', '.join(known.NAMES)}",
             ) from None
         return chosen
 
@@ -164,7 +165,9 @@ class _Loading:
         self._database.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
         if self._progress:
             self._database.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
-        self._database.execute(f"CREATE OR REPLACE TEMP TABLE lines AS {self._read} LIMIT 0", self._parameters([]))
+        self._database.execute(
+            f"CREATE OR REPLACE TEMP TABLE lines AS {self._read} LIMIT 0", self._parameters([])
+        )
         self._add([str(source.path) for source in sources])
         self._make_views()
 
@@ -232,8 +235,16 @@ class _Loading:
             if any(member.name == "events" for member in made)
             else ""
         )
-        chosen = ", ".join(f'{column.sql} AS "{column.name}"' for column in known.INTERACTION if column.name in recordings.columns)
-        sessions = "LEFT JOIN sessions AS s ON s.file_number = i.file AND s.session = i.session" if self._linked else ""
+        chosen = ", ".join(
+            f'{column.sql} AS "{column.name}"'
+            for column in known.INTERACTION
+            if column.name in recordings.columns
+        )
+        sessions = (
+            "LEFT JOIN sessions AS s ON s.file_number = i.file AND s.session = i.session"
+            if self._linked
+            else ""
+        )
         self._database.execute(f"""
             CREATE OR REPLACE TEMP VIEW requests AS
             SELECT file, seq, {whole} FROM lines WHERE kind = 'interaction'

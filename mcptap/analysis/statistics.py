@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
@@ -120,23 +120,22 @@ def groups(interactions: duckdb.DuckDBPyRelation, keys: Sequence[str] = DEFAULT_
     return sorted(made, key=lambda group: (-group.total, tuple(part or "" for part in group.key)))
 
 
-def _group(key: tuple[str | None, ...], row: tuple[object, ...], total: float) -> Group:
+def _group(key: tuple[str | None, ...], row: Sequence[Any], total: float) -> Group:
     calls, errors, tool_errors, unanswered, percentiles, longest, took, size, proxy_p50, proxy_total = row
-    assert isinstance(took, float | int)
     p50, p90, p99 = percentiles if isinstance(percentiles, list) else (None, None, None)
     return Group(
         key=key,
-        calls=calls,  # type: ignore[arg-type] # what the query gives
-        errors=errors,  # type: ignore[arg-type]
-        tool_errors=tool_errors,  # type: ignore[arg-type]
-        unanswered=unanswered,  # type: ignore[arg-type]
+        calls=calls,
+        errors=errors,
+        tool_errors=tool_errors,
+        unanswered=unanswered,
         p50=p50,
         p90=p90,
         p99=p99,
-        max=longest,  # type: ignore[arg-type]
+        max=longest,
         total=took,
         share=took / total if total else 0.0,
-        bytes=size,  # type: ignore[arg-type]
-        proxy_p50=proxy_p50,  # type: ignore[arg-type]
-        proxy_total=proxy_total,  # type: ignore[arg-type]
+        bytes=size,
+        proxy_p50=proxy_p50,
+        proxy_total=proxy_total,
     )

@@ -99,12 +99,16 @@ def parse_threshold(text: str) -> Threshold:
     """
     match = _CONDITION.fullmatch(text)
     if not match:
-        raise UsageError(f"{text!r} is no condition", "write it like 'p99 > 1.2x', 'p99 > 50ms' or 'errors > 0'")
+        raise UsageError(
+            f"{text!r} is no condition", "write it like 'p99 > 1.2x', 'p99 > 50ms' or 'errors > 0'"
+        )
     metric, compared, number, unit = match.groups()
     if metric not in METRICS:
         raise UsageError(f"there is no metric {metric!r} in {text!r}", f"take one of {', '.join(METRICS)}")
     metrics, factor = _UNITS.get(unit, ((), 0.0))
     if metric not in metrics:
         units = [name for name, (of, _) in _UNITS.items() if metric in of and name]
-        raise UsageError(f"{metric} has no unit {unit!r} in {text!r}", f"take one of {', '.join(units)}, or none")
+        raise UsageError(
+            f"{metric} has no unit {unit!r} in {text!r}", f"take one of {', '.join(units)}, or none"
+        )
     return Threshold(text.strip(), metric, unit == "x", compared, float(number) * factor, unit == "%")

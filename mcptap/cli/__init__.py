@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "wrap": "Have a client's server go through mcptap.",
     "unwrap": "Undo that.",
     "stats": "Show where the time goes.",
+    "export": "Give recordings to other tools.",
 }
 
 

@@ -72,7 +72,9 @@ def command(
     keys = tuple(filter(None, (part.strip() for part in by.split(",")))) if by is not None else default
     thresholds = [parse_threshold(text) for text in fail_if]
     if not compare and (relative := [each for each in thresholds if each.relative]):
-        raise UsageError(f"{relative[0].text!r} needs an OLD to compare with", "name it with --compare OLD NEW")
+        raise UsageError(
+            f"{relative[0].text!r} needs an OLD to compare with", "name it with --compare OLD NEW"
+        )
     set_up_screen()
     with quiet_pipe():
         reading = _Reading(keys, since, where)
@@ -144,20 +146,13 @@ def _progress() -> Iterator[Callable[[float], None] | None]:
         bar.update(100 - bar.pos)
 
 
-def _show(
-    reading: _Reading, paths: Sequence[Path], thresholds: Sequence[Threshold], *, as_json: bool
-) -> int:
+def _show(reading: _Reading, paths: Sequence[Path], thresholds: Sequence[Threshold], *, as_json: bool) -> int:
     from mcptap.analysis.statistics import groups  # noqa: PLC0415
     from mcptap.cli.stats_table import groups_table  # noqa: PLC0415
 
     recordings, interactions = reading(paths)
     found = groups(interactions, reading.keys)
-    past = [
-        _past(threshold, group)
-        for group in found
-        for threshold in thresholds
-        if threshold.met(group)
-    ]
+    past = [_past(threshold, group) for group in found for threshold in thresholds if threshold.met(group)]
     totals = _totals(recordings, found)
     if as_json:
         shown = [_group_object(reading.keys, group) for group in found]

@@ -23,7 +23,9 @@ _ONE_DECIMAL: Final = 100
 def groups_table(keys: Sequence[str], found: Sequence[Group], recordings: int) -> Iterator[str]:
     """Lines that show groups; times in milliseconds."""
     interactions = sum(group.calls for group in found)
-    yield click.style(f"{_count(interactions, 'interaction')} in {_count(recordings, 'recording')}", bold=True)
+    yield click.style(
+        f"{_count(interactions, 'interaction')} in {_count(recordings, 'recording')}", bold=True
+    )
     if not found:
         return
     table = _table(keys, _NUMBERS)
@@ -112,7 +114,9 @@ def _ratio(value: float) -> str:
 def _ms(value: float | None) -> str:
     if value is None:
         return ""
-    return f"{value:.2f}" if abs(value) < 1 else f"{value:.1f}" if abs(value) < _ONE_DECIMAL else f"{value:.0f}"
+    return (
+        f"{value:.2f}" if abs(value) < 1 else f"{value:.1f}" if abs(value) < _ONE_DECIMAL else f"{value:.0f}"
+    )
 
 
 def _bytes(value: float) -> str:

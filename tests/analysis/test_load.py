@@ -92,12 +92,19 @@ def test_views_hold_what_is_no_interaction(tmp_path: Path) -> None:
     recordings = load(write(tmp_path / "a.jsonl"))
     (session,) = rows(recordings, "sessions")
     assert (session["era"], session["client"]) == ("handshake", "tests")
-    assert [(row["number"], row["at_ms"], row["method"], row["asked"]) for row in rows(recordings, "events")] == [
+    assert [
+        (row["number"], row["at_ms"], row["method"], row["asked"]) for row in rows(recordings, "events")
+    ] == [
         (1, 3.25, "notifications/progress", False),
         (2, 1050.0, "sampling/createMessage", True),
     ]
     (asked,) = rows(recordings, "server_requests")
-    assert (asked["seq"], asked["method"], asked["ms"], asked["failed"]) == (2, "sampling/createMessage", 12.0, False)
+    assert (asked["seq"], asked["method"], asked["ms"], asked["failed"]) == (
+        2,
+        "sampling/createMessage",
+        12.0,
+        False,
+    )
     (message,) = rows(recordings, "messages")
     assert (message["source"], message["method"]) == ("server", "notifications/tools/list_changed")
     (gap,) = rows(recordings, "gaps")
@@ -106,13 +113,24 @@ def test_views_hold_what_is_no_interaction(tmp_path: Path) -> None:
         recordings.view("lines")
 
 
-def hop(seq: int, at: float, *, state: str | None, retry: bool, asks: bool, tool: str = "book", answered: str | None = None) -> dict[str, Any]:
+def hop(
+    seq: int,
+    at: float,
+    *,
+    state: str | None,
+    retry: bool,
+    asks: bool,
+    tool: str = "book",
+    answered: str | None = None,
+) -> dict[str, Any]:
     params: dict[str, Any] = {"name": tool, "arguments": {"to": "Oslo"}}
     if retry:
         params["inputResponses"] = {"q": {"action": "accept"}}
         if answered:
             params["requestState"] = answered
-    result: dict[str, Any] = {"resultType": "input_required", "inputRequests": {}} if asks else {"content": []}
+    result: dict[str, Any] = (
+        {"resultType": "input_required", "inputRequests": {}} if asks else {"content": []}
+    )
     if asks and state:
         result["requestState"] = state
     return lines.interaction_line(Interaction(seq, 1, at, "tools/call", params, 10.0, 1.0, result))
@@ -129,13 +147,19 @@ def test_the_hops_of_a_multi_round_trip_request_are_one_chain(tmp_path: Path, *,
         hop(5, 4.0, state=None, retry=False, asks=False),
     ]
     chains = {row["seq"]: row for row in rows(load(write(tmp_path / "a.jsonl", content)), "chains")}
-    assert {seq: ([each["seq"] for each in row["each_hop"]], row["outcome"]) for seq, row in chains.items()} == {
+    assert {
+        seq: ([each["seq"] for each in row["each_hop"]], row["outcome"]) for seq, row in chains.items()
+    } == {
         1: ([1, 3, 4], "ok"),
         2: ([2], "input_required"),
     }
     assert chains[1]["ms"] == 30.0
     assert chains[1]["client_ms"] == pytest.approx(2000 - 22)
-    assert [each["waited_ms"] for each in chains[1]["each_hop"]] == [None, pytest.approx(989), pytest.approx(989)]
+    assert [each["waited_ms"] for each in chains[1]["each_hop"]] == [
+        None,
+        pytest.approx(989),
+        pytest.approx(989),
+    ]
 
 
 def gzipped(path: Path) -> Path:
@@ -162,7 +186,9 @@ def test_compressed_recordings_say_the_same(tmp_path: Path, compress: Callable[[
     plain = write(tmp_path / "a.jsonl")
     compressed = compress(plain)
     expected = [replace_file(row) for row in rows(load(plain))]
-    assert sorted(map(str, (replace_file(row) for row in rows(load(compressed))))) == sorted(map(str, expected))
+    assert sorted(map(str, (replace_file(row) for row in rows(load(compressed))))) == sorted(
+        map(str, expected)
+    )
 
 
 def replace_file(row: dict[str, Any]) -> dict[str, Any]:
@@ -197,7 +223,9 @@ def test_a_torn_last_line_takes_nothing_else_with_it(tmp_path: Path, end: bytes)
 def test_lone_surrogates_and_large_bodies_are_no_damage(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [])
     odd = '{"kind":"interaction","seq":1,"session":1,"at":0,"ms":2,"method":"x","result":{"s":"\\ud800 \\\\ud800"}}\n'
-    large = '{"kind":"interaction","seq":2,"session":1,"at":0,"ms":3,"method":"x","result":{"s":"%s"}}\n' % ("y" * (40 << 20))
+    large = '{"kind":"interaction","seq":2,"session":1,"at":0,"ms":3,"method":"x","result":{"s":"%s"}}\n' % (
+        "y" * (40 << 20)
+    )
     path.write_text(path.read_text() + odd + large)
     recordings = load(path, columns=["seq", "ms"])
     assert sorted(recordings.interactions.fetchall()) == [(1, 2.0), (2, 3.0)]
@@ -220,7 +248,7 @@ def test_one_damaged_file_among_many_is_found(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"rubbish\n")
     recordings = load(tmp_path)
     assert len(rows(recordings)) == 27
-    assert [(damage.path, damage.lines) for damage in recordings.damage] == [(path, (10,))]
+    assert [(damage.path, damage.lines) for damage in recordings.damage] == [(path, (11,))]
 
 
 def test_folders_are_searched_and_what_is_no_cassette_is_passed_over(tmp_path: Path) -> None:
@@ -251,7 +279,9 @@ def test_an_empty_cassette_has_no_interactions(tmp_path: Path) -> None:
         ("folder", None, "does not exist"),
     ],
 )
-def test_what_is_no_cassette_is_refused(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+def test_what_is_no_cassette_is_refused(
+    tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(CassetteError, match=message):
@@ -265,7 +295,11 @@ def test_a_folder_without_cassettes_is_refused(tmp_path: Path) -> None:
 
 def test_runs_of_one_cassette_are_sessions_of_their_own(tmp_path: Path) -> None:
     second = SessionStart(2, 9.0, "modern", "http", None, "2026-11-23T00:00:00Z")
-    content = [*SAMPLE, lines.session_line(second), lines.interaction_line(replace(call(9), session=2, at=9.5))]
+    content = [
+        *SAMPLE,
+        lines.session_line(second),
+        lines.interaction_line(replace(call(9), session=2, at=9.5)),
+    ]
     found = by_seq(load(write(tmp_path / "a.jsonl", content)))
     assert (found[9]["era"], found[9]["client"], found[1]["era"]) == ("modern", None, "handshake")
     assert str(found[9]["time"]) == "2026-11-22 20:00:09.500000"

@@ -23,7 +23,9 @@ _HEADER = (
     '"by":"mcptap 0.1.0","upstream":{"name":"generated","transport":"stdio","target":["generated"]},'
     '"redaction":[]}\n'
 )
-_PROGRESS = '{"at_ms":%.3f,"from":"server","method":"notifications/progress","params":{"progress":1,"total":2}}'
+_PROGRESS = (
+    '{"at_ms":%.3f,"from":"server","method":"notifications/progress","params":{"progress":1,"total":2}}'
+)
 
 
 def cassette_lines(interactions: int, seed: int, slowdown: float = 1.0) -> Iterator[str]:
