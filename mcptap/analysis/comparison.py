@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 import duckdb
 
+from mcptap.analysis.asking import ask
 from mcptap.analysis.bootstrap import Change, change
 from mcptap.analysis.statistics import PERCENTILES, Group, groups, key_sql
 
@@ -62,8 +63,8 @@ def compare(
 def times(interactions: duckdb.DuckDBPyRelation, keys: Sequence[str]) -> dict[Key, array[float]]:
     """The upstream times (ms) of each group, in ascending order."""
     selected = "".join(f"{key_sql(key)} AS k{place}, " for place, key in enumerate(keys))
-    rows = interactions.query(
-        "chosen",
-        f"SELECT {selected} list(ms ORDER BY ms) FROM chosen WHERE ms IS NOT NULL GROUP BY ALL",  # noqa: S608
+    rows = ask(
+        interactions,
+        f"SELECT {selected} list(ms ORDER BY ms) FROM chosen WHERE ms IS NOT NULL GROUP BY ALL",
     ).fetchall()
     return {tuple(key): array("d", values) for *key, values in rows}

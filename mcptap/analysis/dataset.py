@@ -34,7 +34,7 @@ def write_parquet(recordings: Recordings, target: str) -> int:
     if not _URL.match(target):
         return _write(recordings, Path(target))
     try:
-        import fsspec  # type: ignore[import-untyped]  # noqa: PLC0415 - only for URLs
+        import fsspec  # noqa: PLC0415 - only for URLs
     except ImportError:
         raise UsageError(f"{target} needs fsspec", "install it: pip install fsspec") from None
     with tempfile.TemporaryDirectory(prefix="mcptap-") as folder:
@@ -46,7 +46,9 @@ def write_parquet(recordings: Recordings, target: str) -> int:
                 files.makedirs(name.rpartition("/")[0], exist_ok=True)
                 files.put_file(str(path), name)
         except (OSError, ValueError, ImportError) as error:
-            raise UsageError(f"{target} can't be written to: {error}", "check its name and its rights") from None
+            raise UsageError(
+                f"{target} can't be written to: {error}", "check its name and its rights"
+            ) from None
     return written
 
 

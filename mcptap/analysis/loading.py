@@ -55,7 +55,7 @@ class Recordings:
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else a relation can do, done with the interactions: ``filter``, ``order``, ``pl`` …."""
-        if name.startswith("_"):
+        if name.startswith("_"):  # what Python itself looks for
             raise AttributeError(name)
         return getattr(self.interactions, name)
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import duckdb
 
 from mcptap.analysis import columns
+from mcptap.analysis.asking import ask
 from mcptap.errors import UsageError
 
 PERIODS: Final = ("minute", "hour", "day")
@@ -103,15 +104,15 @@ def groups(interactions: duckdb.DuckDBPyRelation, keys: Sequence[str] = DEFAULT_
         UsageError: A key can't be grouped by.
     """
     selected = "".join(f"{key_sql(key)} AS k{place}, " for place, key in enumerate(keys))
-    rows = interactions.query(
-        "chosen",
+    rows = ask(
+        interactions,
         f"""
         SELECT {selected} count(*), count(*) FILTER (outcome = 'error'),
             count(*) FILTER (outcome = 'tool error'), count(*) FILTER (outcome = 'unanswered'),
             quantile_cont(ms, {list(PERCENTILES.values())}), max(ms), coalesce(sum(ms), 0),
             coalesce(sum(bytes), 0)::BIGINT, quantile_cont(proxy_ms, 0.5), coalesce(sum(proxy_ms), 0)
         FROM chosen GROUP BY ALL
-        """,  # noqa: S608 - the keys are known ones
+        """,
     ).fetchall()
     total = sum(row[len(keys) + 6] for row in rows)
     made = [_group(row[: len(keys)], row[len(keys) :], total) for row in rows]

@@ -61,10 +61,10 @@ _CALLS: Final = f"""
     JOIN files AS f ON f.path = i.file
     JOIN requests AS r ON r.file = f.file AND r.seq = i.seq
     ORDER BY i.file, i.session, i.time, i.seq
-"""  # noqa: S608 - no value of a user's in it
+"""
 _MESSAGES: Final = f"""
     SELECT *, epoch_us(time) - epoch_us({_ZERO}) AS us FROM messages ORDER BY file, time
-"""  # noqa: S608
+"""
 
 
 def _rows(recordings: Recordings, query: str) -> Iterator[dict[str, Any]]:

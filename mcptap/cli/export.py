@@ -98,7 +98,9 @@ def _to_har(paths: tuple[Path, ...], target: Path) -> None:
     from mcptap.analysis.har import CREATOR, came_over_http, entries  # noqa: PLC0415
     from mcptap.cassette.reader import open_cassette  # noqa: PLC0415
 
-    cassettes = [open_cassette(source.path) for source in find(paths).sources if came_over_http(source.header)]
+    cassettes = [
+        open_cassette(source.path) for source in find(paths).sources if came_over_http(source.header)
+    ]
     if not cassettes:
         raise UsageError(
             f"nothing in {', '.join(map(str, paths))} came from a server over HTTP", "take --perfetto instead"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import fsspec  # type: ignore[import-untyped]
+import fsspec
 import pytest
 
 from mcptap import open_cassette
@@ -26,12 +26,16 @@ from tests.cli.running import mcptap
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 KEYS = ("server", "method", "tool")
-NUMBERS = f"SELECT {', '.join(KEYS)}, count(*), quantile_cont(ms, [0.5, 0.9, 0.99]), max(ms), sum(bytes)::BIGINT"
+NUMBERS = (
+    f"SELECT {', '.join(KEYS)}, count(*), quantile_cont(ms, [0.5, 0.9, 0.99]), max(ms), sum(bytes)::BIGINT"
+)
 
 
 def numbers_of(path: Path) -> set[tuple[Any, ...]]:
     found = groups(load(path, columns=columns_for(KEYS), views=False).interactions, KEYS)
-    return {(*group.key, group.calls, group.p50, group.p90, group.p99, group.max, group.bytes) for group in found}
+    return {
+        (*group.key, group.calls, group.p50, group.p90, group.p99, group.max, group.bytes) for group in found
+    }
 
 
 def numbers_in(dataset: Path) -> set[tuple[Any, ...]]:
@@ -43,7 +47,9 @@ def test_parquet_gives_the_numbers_of_stats(tmp_path: Path) -> None:
     run = mcptap("export", RECORDINGS, "--parquet", tmp_path / "set")
     assert (run.returncode, run.stdout) == (0, "")
     assert numbers_in(tmp_path / "set") == numbers_of(RECORDINGS)
-    assert {path.name for path in (tmp_path / "set").iterdir()} == {f"server={name}" for name in ("everything", "git", "time")}
+    assert {path.name for path in (tmp_path / "set").iterdir()} == {
+        f"server={name}" for name in ("everything", "git", "time")
+    }
 
 
 def test_recordings_are_added_to_a_data_set_and_never_twice(tmp_path: Path) -> None:
@@ -71,7 +77,7 @@ def test_a_target_that_cant_be_written_to(target: str) -> None:
 @pytest.mark.spark
 @pytest.mark.timeout(600)
 def test_spark_reads_the_data_set_and_gets_the_same_numbers(tmp_path: Path) -> None:
-    from pyspark.sql import SparkSession  # type: ignore[import-not-found, unused-ignore]
+    from pyspark.sql import SparkSession  # noqa: PLC0415 - only with the extra
 
     source = generate(tmp_path / "a.jsonl", 5000)
     write_parquet(load([source, RECORDINGS]), str(tmp_path / "set"))
@@ -130,11 +136,15 @@ def test_the_slices_of_a_track_nest(tmp_path: Path) -> None:
     events = [event for event in timeline(path, tmp_path / "t.json") if event["ph"] == "X"]
     assert len(events) == 3000
     for track in {event["tid"] for event in events}:
-        slices = sorted((event["ts"], event["ts"] + event["dur"]) for event in events if event["tid"] == track)
+        slices = sorted(
+            (event["ts"], event["ts"] + event["dur"]) for event in events if event["tid"] == track
+        )
         assert all(begin >= end - 0.01 for (_, end), (begin, _) in pairwise(slices))
 
 
-HTTP_HEADER = CassetteHeader("1", "2026-11-22T20:00:00.000Z", "mcptap", Target("web", "http", ("http://127.0.0.1:9/mcp",)))
+HTTP_HEADER = CassetteHeader(
+    "1", "2026-11-22T20:00:00.000Z", "mcptap", Target("web", "http", ("http://127.0.0.1:9/mcp",))
+)
 
 
 def test_har_has_what_came_over_http(tmp_path: Path) -> None:

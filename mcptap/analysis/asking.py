@@ -1,0 +1,12 @@
+"""Asking for something about some interactions."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import duckdb
+
+
+def ask(interactions: duckdb.DuckDBPyRelation, query: str) -> duckdb.DuckDBPyRelation:
+    """The relation that a SELECT gives, in which the interactions are called ``chosen``; raises duckdb.Error."""
+    return cast("duckdb.DuckDBPyRelation", interactions.query("chosen", query))
