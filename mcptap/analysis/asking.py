@@ -8,5 +8,5 @@ import duckdb
 
 
 def ask(interactions: duckdb.DuckDBPyRelation, query: str) -> duckdb.DuckDBPyRelation:
-    """The relation that a SELECT gives, in which the interactions are called ``chosen``; raises duckdb.Error."""
+    """The relation that a SELECT from ``chosen``, the interactions, gives; raises ``duckdb.Error``."""
     return cast("duckdb.DuckDBPyRelation", interactions.query("chosen", query))

@@ -70,7 +70,8 @@ def ecdf(interactions: duckdb.DuckDBPyRelation, *, tools: int = 8) -> Any:
         interactions,
         f"""
         WITH most AS (
-            SELECT {_LABEL} AS name FROM chosen GROUP BY name ORDER BY sum(ms) DESC NULLS LAST, name LIMIT {int(tools)}
+            SELECT {_LABEL} AS name FROM chosen GROUP BY name
+            ORDER BY sum(ms) DESC NULLS LAST, name LIMIT {int(tools)}
         ), steps AS (
             SELECT {_LABEL} AS name, quantile_disc(ms, {_PARTS}) AS ms
             FROM chosen WHERE ms IS NOT NULL GROUP BY name
@@ -99,7 +100,8 @@ def over_time(interactions: duckdb.DuckDBPyRelation) -> Any:
     rows = _rows(
         interactions,
         f"""
-        SELECT epoch_ms(time)::DOUBLE AS time, greatest(ms, 1e-3)::DOUBLE AS ms, outcome, {_LABEL} AS name, file, seq
+        SELECT epoch_ms(time)::DOUBLE AS time, greatest(ms, 1e-3)::DOUBLE AS ms, outcome,
+            {_LABEL} AS name, file, seq
         FROM (SELECT * FROM chosen WHERE ms IS NOT NULL)
         USING SAMPLE reservoir({_MOST_POINTS} ROWS) REPEATABLE (7) ORDER BY time
         """,

@@ -66,7 +66,7 @@ def _entry(interaction: Interaction, began: datetime, url: str) -> dict[str, Any
 
 def _response(interaction: Interaction) -> dict[str, Any]:
     if interaction.outcome is not None:
-        status, text, body = 0, interaction.outcome, ""
+        status, text, body = 0, str(interaction.outcome), ""
     else:
         member = "result" if interaction.result is not None else "error"
         answer = interaction.result if interaction.result is not None else interaction.error

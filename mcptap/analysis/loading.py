@@ -73,11 +73,11 @@ class Recordings:
         """The relation that a query over the views gives; raises ``duckdb.Error``."""
         return self.connection.sql(query)
 
-    def df(self) -> object:
+    def df(self) -> Any:
         """The interactions as a pandas data frame (needs pandas: ``mcptap[notebook]``)."""
         return self.interactions.df()
 
-    def arrow(self) -> object:
+    def arrow(self) -> Any:
         """The interactions as a pyarrow table (needs pyarrow: ``mcptap[notebook]``)."""
         return self.interactions.to_arrow_table()
 

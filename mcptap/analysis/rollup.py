@@ -32,7 +32,10 @@ def rollup(interactions: duckdb.DuckDBPyRelation, keys: Sequence[str] = DEFAULT_
         f"""
         WITH timed AS (
             SELECT {named} failed, round(ms * {_PER_MS})::BIGINT AS us FROM chosen
-        ), counted AS (SELECT * EXCLUDE (failed), count(*) AS calls, count(*) FILTER (failed) AS failed FROM timed GROUP BY ALL)
+        ), counted AS (
+            SELECT * EXCLUDE (failed), count(*) AS calls, count(*) FILTER (failed) AS failed
+            FROM timed GROUP BY ALL
+        )
         SELECT * EXCLUDE (us, calls, failed), sum(calls)::BIGINT, sum(failed)::BIGINT,
             list({{'us': us, 'calls': calls}}) FILTER (us IS NOT NULL)
         FROM counted GROUP BY ALL
@@ -49,7 +52,7 @@ def rollup(interactions: duckdb.DuckDBPyRelation, keys: Sequence[str] = DEFAULT_
 
 
 def merge(rollups: Iterable[dict[str, Any]], keys: Sequence[str] = DEFAULT_KEYS) -> list[dict[str, Any]]:
-    """One row for each group of many roll-ups: its key, ``calls``, ``failed``, ``p50``, ``p90``, ``p99`` (ms).
+    """One row for each group of many roll-ups: its key, ``calls``, ``failed`` and percentiles (ms).
 
     ``keys`` may be fewer than the roll-ups were made by.
     """

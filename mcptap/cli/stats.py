@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -131,12 +132,11 @@ def _moment(text: str) -> datetime:
 @contextmanager
 def _progress() -> Iterator[Callable[[float], None] | None]:
     """A progress bar on a terminal, for what takes longer than a second."""
-    if not click.get_text_stream("stderr").isatty():
+    if not sys.stderr.isatty():
         yield None
         return
     started = monotonic()
-    stderr = click.get_text_stream("stderr")
-    with click.progressbar(length=100, label="Reading", file=stderr, hidden=True) as bar:
+    with click.progressbar(length=100, label="Reading", file=sys.stderr, hidden=True) as bar:
 
         def show(percent: float) -> None:
             bar.hidden = monotonic() - started < _BAR_AFTER

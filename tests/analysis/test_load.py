@@ -222,7 +222,8 @@ def test_a_torn_last_line_takes_nothing_else_with_it(tmp_path: Path, end: bytes)
 
 def test_lone_surrogates_and_large_bodies_are_no_damage(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [])
-    odd = '{"kind":"interaction","seq":1,"session":1,"at":0,"ms":2,"method":"x","result":{"s":"\\ud800 \\\\ud800"}}\n'
+    start = '{"kind":"interaction","session":1,"at":0,"method":"x"'
+    odd = start + ',"seq":1,"ms":2,"result":{"s":"\\ud800 \\\\ud800"}}\n'
     large = '{"kind":"interaction","seq":2,"session":1,"at":0,"ms":3,"method":"x","result":{"s":"%s"}}\n' % (
         "y" * (40 << 20)
     )
@@ -351,6 +352,9 @@ def test_a_connection_of_ones_own_keeps_its_settings(tmp_path: Path) -> None:
 
 
 def test_importing_it_imports_no_fastmcp() -> None:
-    program = "import sys, mcptap.analysis; print([n for n in ('fastmcp', 'mcp', 'pandas', 'altair') if n in sys.modules])"
+    program = (
+        "import sys, mcptap.analysis;"
+        "print([name for name in ('fastmcp', 'mcp', 'pandas', 'altair') if name in sys.modules])"
+    )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
     assert run.stdout.strip() == "[]"

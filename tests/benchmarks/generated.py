@@ -35,8 +35,9 @@ def cassette_lines(interactions: int, seed: int, slowdown: float = 1.0) -> Itera
     texts = ["".join(chance.choices(letters, k=chance.randint(100, 300))) for _ in range(200)]
     yield _HEADER % seed
     for session in range(1, SESSIONS + 1):
+        era = ("handshake", "modern")[session % 2]
         yield (
-            f'{{"kind":"session","session":{session},"at":0.001,"era":"{("handshake", "modern")[session % 2]}",'
+            f'{{"kind":"session","session":{session},"at":0.001,"era":"{era}",'
             '"transport":"stdio","client":{"name":"generated","version":"1"}}\n'
         )
     at = 0.0
@@ -46,7 +47,8 @@ def cassette_lines(interactions: int, seed: int, slowdown: float = 1.0) -> Itera
         ms = slowdown * chance.lognormvariate(1.0 + tool / 20, 0.6 if chance.random() < 0.999 else 3.0)
         request = (
             f'"seq":{seq},"session":{chance.randint(1, SESSIONS)},"at":{at:.6f},"method":"tools/call",'
-            f'"params":{{"name":"tool_{tool:02d}","arguments":{{"query":"{texts[seq % 100][:60]}","limit":{seq % 50}}},'
+            f'"params":{{"name":"tool_{tool:02d}",'
+            f'"arguments":{{"query":"{texts[seq % 100][:60]}","limit":{seq % 50}}},'
             f'"_meta":{{"progressToken":{seq}}}}}'
         )
         times = f'"ms":{ms:.3f},"proxy_ms":{chance.lognormvariate(-1.5, 0.4):.3f}'

@@ -40,16 +40,15 @@ def numbers_of(path: Path) -> set[tuple[Any, ...]]:
 
 def numbers_in(dataset: Path) -> set[tuple[Any, ...]]:
     query = f"{NUMBERS} FROM read_parquet('{dataset}/**/*.parquet', hive_partitioning = true) GROUP BY ALL"
-    return {(*row[:4], *row[4], *row[5:]) for row in duckdb.sql(query).fetchall()}
+    return {(*row[:4], *row[4], *row[5:]) for row in duckdb.connect().execute(query).fetchall()}
 
 
 def test_parquet_gives_the_numbers_of_stats(tmp_path: Path) -> None:
     run = mcptap("export", RECORDINGS, "--parquet", tmp_path / "set")
     assert (run.returncode, run.stdout) == (0, "")
     assert numbers_in(tmp_path / "set") == numbers_of(RECORDINGS)
-    assert {path.name for path in (tmp_path / "set").iterdir()} == {
-        f"server={name}" for name in ("everything", "git", "time")
-    }
+    servers = {path.name for path in (tmp_path / "set").iterdir()}
+    assert servers == {"server=everything", "server=git", "server=time"}
 
 
 def test_recordings_are_added_to_a_data_set_and_never_twice(tmp_path: Path) -> None:
@@ -91,8 +90,8 @@ def test_spark_reads_the_data_set_and_gets_the_same_numbers(tmp_path: Path) -> N
     try:
         session.read.parquet(str(tmp_path / "set")).createOrReplaceTempView("interactions")
         rows = session.sql(
-            "SELECT server, method, tool, count(*), percentile(ms, array(0.5, 0.9, 0.99)), max(ms), sum(bytes)"
-            " FROM interactions GROUP BY ALL"
+            "SELECT server, method, tool, count(*), percentile(ms, array(0.5, 0.9, 0.99)), max(ms),"
+            " sum(bytes) FROM interactions GROUP BY ALL"
         ).collect()
     finally:
         session.stop()
@@ -142,6 +141,7 @@ def test_the_slices_of_a_track_nest(tmp_path: Path) -> None:
         assert all(begin >= end - 0.01 for (_, end), (begin, _) in pairwise(slices))
 
 
+COMMON = ("httpVersion", "cookies", "headers", "headersSize", "bodySize")
 HTTP_HEADER = CassetteHeader(
     "1", "2026-11-22T20:00:00.000Z", "mcptap", Target("web", "http", ("http://127.0.0.1:9/mcp",))
 )
@@ -164,12 +164,8 @@ def test_har_has_what_came_over_http(tmp_path: Path) -> None:
         timings = [entry["timings"][name] for name in ("blocked", "send", "wait", "receive")]
         assert entry["time"] == pytest.approx(sum(timings))
         assert entry["startedDateTime"].endswith("+00:00")
-        assert entry["request"].keys() == {
-            "method", "url", "httpVersion", "cookies", "headers", "queryString", "postData", "headersSize", "bodySize",
-        }  # fmt: skip
-        assert entry["response"].keys() == {
-            "status", "statusText", "httpVersion", "cookies", "headers", "content", "redirectURL", "headersSize", "bodySize",
-        }  # fmt: skip
+        assert entry["request"].keys() == {*["method", "url", "postData", "queryString"], *COMMON}
+        assert entry["response"].keys() == {*["status", "statusText", "content", "redirectURL"], *COMMON}
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,13 @@ def before_and_after(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pa
 def test_table(tmp_path: Path) -> None:
     run = mcptap("stats", write(tmp_path / "a.jsonl"))
     assert (run.returncode, run.stderr) == (0, "")
-    assert run.stdout.splitlines() == [
-        "3 interactions in 1 recording",
-        "",
-        "method                tool  calls  errors  tool errors   p50   p90   p99   max  share  bytes  proxy p50  proxy",
-        "subscriptions/listen            1                       1234  1234  1234  1234   100%    0 B       0.50     0%",
-        "tools/call            now       2                        1.5   1.5   1.5   1.5     0%   85 B       0.12     8%",
+    title, blank, *rows = run.stdout.splitlines()
+    assert (title, blank) == ("3 interactions in 1 recording", "")
+    numbers = "calls  errors  tool errors   p50   p90   p99   max  share  bytes  proxy p50  proxy"
+    assert rows == [
+        f"method                tool  {numbers}",
+        "subscriptions/listen            1                       1234  1234  1234  1234   100%    0 B       0.50     0%",  # noqa: E501
+        "tools/call            now       2                        1.5   1.5   1.5   1.5     0%   85 B       0.12     8%",  # noqa: E501
     ]
 
 
