@@ -56,6 +56,7 @@ INTERACTION: Final = (
     Column("target", "VARCHAR", "what the request is about: as `tool`, or a resource's URI", "i.target"),
     Column("outcome", "VARCHAR", "`" + "`, `".join(OUTCOMES) + "`", "i.outcome::VARCHAR"),
     Column("failed", "BOOLEAN", "whether the outcome is `error`, `tool error` or `unanswered`", "i.outcome IN ('error', 'tool error', 'unanswered')"),
+    Column("failure", "VARCHAR", "the outcome of a request that failed", "CASE WHEN i.outcome IN ('error', 'tool error', 'unanswered') THEN i.outcome::VARCHAR END"),
     Column("error_code", "BIGINT", "the code of a JSON-RPC error", "i.error_code"),
     Column("ms", "DOUBLE", "upstream time: milliseconds from sending the request to the server to its answer", "i.ms"),
     Column("proxy_ms", "DOUBLE", "proxy time: mcptap's own milliseconds on it", "i.proxy_ms"),
@@ -123,14 +124,15 @@ _REST: Final = """
         WHEN 'gap' THEN json_object('lost', lost, 'why', why)
     END
 """
+_UNFINISHED: Final = "WHEN contains(result, '\"input_required\"') AND (result->>'$.resultType') = 'input_required' THEN 'input_required'"
 # An answer is searched for a word before it is parsed once more for it: hardly any has it.
-_OUTCOME: Final = f"""
+_OUTCOME: Final = """
     (CASE WHEN outcome IS NOT NULL THEN outcome
     WHEN error IS NOT NULL THEN 'error'
     WHEN contains(result, '"isError":true') AND (result->>'$.isError') = 'true' THEN 'tool error'
-    WHEN contains(result, '"input_required"') AND (result->>'$.resultType') = 'input_required' THEN 'input_required'
+    {unfinished}
     WHEN result IS NOT NULL THEN 'ok'
-    WHEN kind IN ('interaction', 'end') THEN error('a request has no outcome') END)::{_ENUM}
+    WHEN kind IN ('interaction', 'end') THEN error('a request has no outcome') END)::{enum}
 """
 
 
@@ -138,24 +140,27 @@ _STATE: Final = """CASE WHEN contains(result, '"requestState"') AND (result->>'$
     THEN hash(result->>'$.requestState') END"""
 
 
-def lines_query(columns: Collection[str], *, linked: bool) -> str:
+def lines_query(columns: Collection[str], *, linked: bool, file: int | None = None) -> str:
     """The query that reads cassettes into the table ``lines``; ``$paths`` are their patterns.
 
     Args:
         columns: The columns of an interaction that are wanted.
+        file: The number of the one file; by default the numbers stand in the table ``files``.
         linked: Whether what links the hops of a chain, and all that is no interaction, is wanted too.
 
     A line that says nothing, or not what its kind must, is an error of DuckDB's.
     """
     whole = not set(BODIES).isdisjoint(columns)
+    several = file is None
+    number = "f.file" if several else f"{file}::INTEGER"
     selected = ",\n".join(f'{member.sql} AS "{member.name}"' for member in members(columns, linked=linked))
     fields = _FIELDS | ({"params": "JSON"} if whole else {})
     declared = ", ".join(f"'{name}': '{kind}'" for name, kind in fields.items())
     return f"""
-        SELECT f.file, kind, seq, {selected}
-        FROM read_json($paths, columns = {{{declared}}}, format = 'newline_delimited', filename = true,
+        SELECT {number} AS file, kind, seq, {selected}
+        FROM read_json($paths, columns = {{{declared}}}, format = 'newline_delimited', filename = {several},
             hive_partitioning = false, maximum_object_size = $longest) AS line
-        JOIN files AS f ON line.filename = f.read_as
+        {"JOIN files AS f ON line.filename = f.path" if several else ""}
         WHERE kind IS NOT NULL OR (mcptap IS NULL AND error('a line has no kind'))
     """
 
@@ -163,10 +168,11 @@ def lines_query(columns: Collection[str], *, linked: bool) -> str:
 def members(columns: Collection[str], *, linked: bool) -> list[Member]:
     """The members of a line that the wanted columns are made of."""
     whole = not set(BODIES).isdisjoint(columns)
+    finished = not linked and "outcome" not in columns
     wanted = set(re.findall(r"\bi\.(\w+)", " ".join(c.sql for c in INTERACTION if c.name in columns)))
     return [
         member
-        for member in _members(whole=whole)
+        for member in _members(whole=whole, finished=finished)
         if member.name in wanted or (linked and member.name not in BODIES) or member.name in _ALWAYS
     ]
 
@@ -190,19 +196,24 @@ def require_known(names: Iterable[str]) -> None:
 _ALWAYS: Final = ("session", "outcome")
 
 
-def _members(*, whole: bool) -> tuple[Member, ...]:
-    """Every member; ``whole`` says that params were read as one JSON text."""
+def _members(*, whole: bool, finished: bool) -> tuple[Member, ...]:
+    """Every member.
+
+    ``whole`` says that params were read as one JSON text, ``finished`` that nobody wants to know which
+    results ask for input: looking for that costs a tenth of the whole.
+    """
 
     def asked(member: str, *, text: bool = True) -> str:
         return f"(params->{'>' * text}'$.{member}')" if whole else f"params.{member}"
 
+    outcome = _OUTCOME.format(enum=_ENUM, unfinished="" if finished else _UNFINISHED)
     state, ref, retry = asked("requestState"), asked("ref", text=False), asked("inputResponses", text=False)
     return (
         Member("session", "session"),
         Member("at", '"at"'),
         Member("method", "method"),
         Member("target", f"coalesce({asked('name')}, {asked('uri')}, {ref}->>'$.name', {ref}->>'$.uri')"),
-        Member("outcome", _OUTCOME, "answer"),
+        Member("outcome", outcome, "answer"),
         Member("error_code", "TRY_CAST(error->>'$.code' AS BIGINT)", "answer"),
         Member("ms", "ms", "answer"),
         Member("proxy_ms", "proxy_ms", "answer"),

@@ -153,29 +153,33 @@ class _Loading:
         self._database = recordings.connection
         self._progress = progress
         self._linked = linked
-        self._read = known.lines_query(recordings.columns, linked=linked)
+        self._numbers: dict[str, int] = {}
 
     def run(self) -> None:
         sources = self._recordings.sources
         self._database.execute(
-            "CREATE OR REPLACE TEMP TABLE files (file INTEGER, path VARCHAR, read_as VARCHAR, server VARCHAR,"
+            "CREATE OR REPLACE TEMP TABLE files (file INTEGER, path VARCHAR, server VARCHAR,"
             " upstream VARCHAR, recorded_at TIMESTAMP)"
         )
         rows = [self._file(number, source) for number, source in enumerate(sources)]
-        self._database.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._database.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?)", rows)
         if self._progress:
             self._database.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
         self._database.execute(
-            f"CREATE OR REPLACE TEMP TABLE lines AS {self._read} LIMIT 0", self._parameters([])
+            f"CREATE OR REPLACE TEMP TABLE lines AS {self._query(None)} LIMIT 0", self._parameters([])
         )
         self._add([str(source.path) for source in sources])
         self._make_views()
+
+    def _query(self, file: int | None) -> str:
+        return known.lines_query(self._recordings.columns, linked=self._linked, file=file)
 
     def _file(self, number: int, source: Source) -> tuple[object, ...]:
         header = source.header
         server, upstream = (header.upstream.name, header.upstream.transport) if header.upstream else ("", "")
         path = str(source.path)
-        return number, path, path, server or "(unnamed)", upstream, _timestamp(source)
+        self._numbers[path] = number
+        return number, path, server or "(unnamed)", upstream, _timestamp(source)
 
     def _parameters(self, paths: Sequence[str], longest: int = _LONGEST_LINE) -> dict[str, object]:
         return {"paths": [_pattern(path) for path in paths] or [os.devnull], "longest": longest}
@@ -183,7 +187,7 @@ class _Loading:
     def _add(self, paths: list[str]) -> None:
         """Read files; where DuckDB can't, halve them until the one is found that has to be salvaged."""
         try:
-            self._insert(paths)
+            self._insert(paths, self._numbers[paths[0]] if len(paths) == 1 else None)
         except duckdb.Error:
             if len(paths) > 1:
                 middle = len(paths) // 2
@@ -192,8 +196,8 @@ class _Loading:
             else:
                 self._salvage(paths[0])
 
-    def _insert(self, paths: Sequence[str], longest: int = _LONGEST_LINE) -> None:
-        statement = f"INSERT INTO lines {self._read}"
+    def _insert(self, paths: Sequence[str], file: int | None, longest: int = _LONGEST_LINE) -> None:
+        statement = f"INSERT INTO lines {self._query(file)}"
         if self._progress is None:
             self._database.execute(statement, self._parameters(paths, longest))
             return
@@ -209,8 +213,7 @@ class _Loading:
             try:
                 damage = salvage(Path(path), copy)
                 longest = max(_LONGEST_LINE, copy.stat().st_size)
-                self._database.execute("UPDATE files SET read_as = ? WHERE path = ?", [str(copy), path])
-                self._insert([str(copy)], longest)
+                self._insert([str(copy)], self._numbers[path], longest)
             except (OSError, duckdb.Error) as error:
                 why = str(error).partition("\n")[0]
                 raise CassetteError(f"{path} can't be read: {why}", "leave it out, or restore it") from None

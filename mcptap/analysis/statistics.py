@@ -23,7 +23,7 @@ PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 DEFAULT_KEYS: Final = ("server", "method", "tool")
 
-NEEDED: Final = ("outcome", "ms", "proxy_ms", "bytes")
+NEEDED: Final = ("failure", "ms", "proxy_ms", "bytes")
 """The columns that the numbers of a group are made of."""
 
 
@@ -107,8 +107,8 @@ def groups(interactions: duckdb.DuckDBPyRelation, keys: Sequence[str] = DEFAULT_
     rows = ask(
         interactions,
         f"""
-        SELECT {selected} count(*), count(*) FILTER (outcome = 'error'),
-            count(*) FILTER (outcome = 'tool error'), count(*) FILTER (outcome = 'unanswered'),
+        SELECT {selected} count(*), count(*) FILTER (failure = 'error'),
+            count(*) FILTER (failure = 'tool error'), count(*) FILTER (failure = 'unanswered'),
             quantile_cont(ms, {list(PERCENTILES.values())}), max(ms), coalesce(sum(ms), 0),
             coalesce(sum(bytes), 0)::BIGINT, quantile_cont(proxy_ms, 0.5), coalesce(sum(proxy_ms), 0)
         FROM chosen GROUP BY ALL
