@@ -24,7 +24,6 @@ _COMMANDS: Final = {
     "inspect": "Show what a cassette holds.",
     "doctor": "Check a cassette, and save what can be saved.",
     "redact": "Take secrets, or times and ids, out of a cassette.",
-    "export": "Give a recording to other tools.",
     "wrap": "Have a client's server go through mcptap.",
     "unwrap": "Undo that.",
     "stats": "Show where the time goes.",

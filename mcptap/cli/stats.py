@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mcptap.cli.table import compact, quiet_pipe, set_up_screen
+from mcptap.cli.table import quiet_pipe, set_up_screen
+from mcptap.codec import dumps
 from mcptap.errors import UsageError
 from mcptap.matching.excerpt import printable
 
@@ -156,7 +157,7 @@ def _show(reading: _Reading, paths: Sequence[Path], thresholds: Sequence[Thresho
     totals = _totals(recordings, found)
     if as_json:
         shown = [_group_object(reading.keys, group) for group in found]
-        click.echo(compact({**totals, "groups": shown, "past": past}))
+        click.echo(dumps({**totals, "groups": shown, "past": past}))
     else:
         for line in groups_table(reading.keys, found, len(recordings.sources)):
             click.echo(line)
@@ -180,7 +181,7 @@ def _compare(
     ]
     if as_json:
         shown = [_comparison_object(reading.keys, each) for each in compared]
-        click.echo(compact({"old": str(old), "new": str(new), "groups": shown, "past": past}))
+        click.echo(dumps({"old": str(old), "new": str(new), "groups": shown, "past": past}))
     else:
         for line in comparison_table(reading.keys, compared):
             click.echo(line)
