@@ -19,10 +19,16 @@ _MOST_IDS: Final = 100
 class _Known:
     session: Session
     who: tuple[str | None, str]
+    began: int  # in the count of all requests, and
+    active: int = 0  # when it was last heard of
+    first: object = None
     last: int = 0
     ids: deque[object] = field(default_factory=lambda: deque(maxlen=_MOST_IDS))
 
-    def note(self, request_id: object) -> None:
+    def note(self, request_id: object, now: int) -> None:
+        if not self.ids:
+            self.first = _key(request_id)
+        self.active = now
         self.ids.append(_key(request_id))
         if isinstance(request_id, int):
             self.last = max(self.last, request_id)
@@ -39,9 +45,12 @@ class StatelessSessions:
     - ``server/discover`` begins a session.
     - What comes on the same socket belongs together, as long as the client says the same of itself.
     - On a new socket (a client opens several when it asks several things at once) a request belongs to
-      a client of the same host and the same ``clientInfo`` that has not used its id yet, for no client
-      uses one twice. Clients count their ids, so where several are left it is the one whose count is
-      nearest; where the ids are no numbers, the latest one. Where none is left it is a new client.
+      a client of the same host and the same ``clientInfo`` that has not used its id yet, for hardly a
+      client uses one twice. Clients count their ids, so where several are left it is the one whose count
+      is nearest; where the ids are no numbers, the latest one.
+    - Where the latest client has used the id, those don't count that were silent since it came. If none
+      is left it is a new client if that client's first request had this id, and else that client, which
+      counts in a way of its own.
 
     What can't be told apart are two clients of the same host and ``clientInfo`` that open new sockets at
     the same point of their counts; and a client that uses one id for all requests, each on a socket of
@@ -59,6 +68,7 @@ class StatelessSessions:
         self._drop = drop
         self._by_socket: OrderedDict[tuple[str, int], _Known] = OrderedDict()
         self._latest: OrderedDict[_Known, None] = OrderedDict()
+        self._now = 0
 
     def find(
         self, socket: tuple[str, int] | None, client: Json | None, request_id: object, *, begins: bool
@@ -74,8 +84,9 @@ class StatelessSessions:
         who = socket[0] if socket else None, str(client)
         known = None if begins else self._of_socket(socket, who) or self._of_client(who, request_id)
         if known is None:
-            known = _Known(self._open_session(client), who)
-        known.note(request_id)
+            known = _Known(self._open_session(client), who, self._now)
+        self._now += 1
+        known.note(request_id, self._now)
         if socket is not None:
             _remember(self._by_socket, socket, known, _MOST_SOCKETS)
         if forgotten := _remember(self._latest, known, None, _MOST_SESSIONS):
@@ -95,9 +106,12 @@ class StatelessSessions:
         return known if known is not None and known.who == who and known in self._latest else None
 
     def _of_client(self, who: tuple[str | None, str], request_id: object) -> _Known | None:
-        possible = [
-            known for known in reversed(self._latest) if known.who == who and not known.has(request_id)
-        ]
+        same = [known for known in reversed(self._latest) if known.who == who]
+        possible = [known for known in same if not known.has(request_id)]
+        if same and same[0].has(request_id):
+            possible = [known for known in possible if known.active > same[0].began]
+            if not possible:
+                return same[0] if same[0].first != _key(request_id) else None
         if isinstance(request_id, int):
             return min(possible, key=lambda known: abs(request_id - known.last), default=None)
         return next(iter(possible), None)

@@ -70,6 +70,14 @@ def test_of_two_of_one_name_the_one_that_has_counted_so_far_has_opened_the_socke
     assert front.ask(5, 11) is one
 
 
+def test_a_client_that_uses_an_id_again_is_not_taken_for_one_that_was_silent_since_it_came() -> None:
+    front = Front()
+    silent = front.ask(1, 1, begins=True)
+    client = front.ask(2, 1, begins=True)
+    assert [front.ask(port, number) for port, number in ((3, 2), (4, 3), (5, 2), (6, 2))] == [client] * 4
+    assert front.ask(1, 2) is silent
+
+
 @given(st.lists(st.integers(0, 4), max_size=60))
 def test_clients_of_one_name_with_a_socket_each_never_share_a_session(turns: list[int]) -> None:
     front = Front()
