@@ -64,18 +64,18 @@ def test_headers_reach_the_opening_handshake_and_neither_password_nor_token_is_s
 
         cassette = tmp_path / "rec.jsonl"
         async with upstream(process_request=look) as url:
-            secret = f"{url.replace('//', '//ada:secret-1@')}?token=secret-2"
-            options = ["-o", str(cassette), "-H", "X-Api-Key: secret-3", "--url", secret]
+            secret = f"{url.replace('//', '//ada:hush-1@')}?token=hush-2"
+            options = ["-o", str(cassette), "-H", "X-Api-Key: hush-3", "--url", secret]
             async with mcptap_on_stdio("record", *options) as client:
                 await handshake(client)
                 code, lines = await ended(client)
             assert code == 0
         (request,) = seen
-        assert request.headers["x-api-key"] == "secret-3"
+        assert request.headers["x-api-key"] == "hush-3"
         assert request.headers["authorization"].startswith("Basic ")
         assert request.headers["sec-websocket-protocol"] == "mcp"
-        assert request.path == "/ws?token=secret-2"
-        assert "secret" not in cassette.read_text() + "".join(lines)
+        assert request.path == "/ws?token=hush-2"
+        assert "hush" not in cassette.read_text() + "".join(lines)
         header = json.loads(cassette.read_text().splitlines()[0])
         assert header["upstream"]["transport"] == "ws"
 
