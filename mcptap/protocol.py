@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mcptap.model import Era, Json
+from mcptap.model import Era, Interaction, Json
 
 MODERN_VERSIONS: Final = ("2026-07-28",)
 """Protocol versions of the modern (stateless) era."""
@@ -120,3 +120,15 @@ def client_of(method: str, params: Json | None) -> Json | None:
         (params or {}).get("clientInfo") if method == "initialize" else meta_of(params).get(CLIENT_INFO_META)
     )
     return info if isinstance(info, Mapping) else None
+
+
+def outcome_of(interaction: Interaction) -> str:
+    """How a request ended, in a word or two for people."""
+    if interaction.outcome is not None:
+        return interaction.outcome
+    if interaction.error is not None:
+        return f"error {interaction.error.get('code')}"
+    result = interaction.result or {}
+    if result.get("isError") is True:
+        return "tool error"
+    return "input_required" if result.get("resultType") == "input_required" else "ok"

@@ -14,7 +14,7 @@ FLOORS = [
     {"errors", "model", "exchange", "protocol", "codec", "matching", "redaction", "bridging"},
     {"cassette"},
     {"recorder", "player", "announcer", "recording", "task_stages"},
-    {"tap", "demo", "telemetry", "clients", "analysis"},
+    {"tap", "demo", "telemetry", "clients", "analysis", "reporting"},
     {"cli", "__main__"},
 ]
 ADAPTERS_ONLY = {"fastmcp", "mcp", "mcp_types", "httpx2", "uvicorn", "opentelemetry", "starlette", "anyio"}
@@ -55,7 +55,7 @@ def test_no_module_imports_from_a_floor_above_its_own() -> None:
 
 
 def test_the_lower_floors_know_no_transport_and_no_library_of_the_protocol() -> None:
-    adapters = {"tap", "demo", "telemetry", "cli"}
+    adapters = {"tap", "demo", "telemetry", "reporting", "cli"}
     strangers = [
         f"{name} imports {imported}"
         for name, path in _modules()

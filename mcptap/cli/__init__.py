@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "replay": "Serve a recording in place of the server.",
     "proxy": "Stand in for a server, over any transport.",
     "inspect": "Show what a cassette holds.",
+    "report": "Make a page of a cassette, to look at and to send.",
     "doctor": "Check a cassette, and save what can be saved.",
     "redact": "Take secrets, or times and ids, out of a cassette.",
     "wrap": "Have a client's server go through mcptap.",

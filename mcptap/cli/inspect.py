@@ -25,7 +25,7 @@ from mcptap.codec import dumps
 from mcptap.errors import UsageError
 from mcptap.matching.excerpt import printable
 from mcptap.model import Event, Gap, Interaction, Json, Message, Record, SessionStart
-from mcptap.protocol import target_of
+from mcptap.protocol import outcome_of, target_of
 
 _COLUMNS: Final = (
     Column("seq", numeric=True),
@@ -136,7 +136,8 @@ def _cells(record: Record) -> list[str]:
     at = f"{record.at:.3f}s"
     match record:
         case Interaction(seq=seq, session=session, method=method):
-            target, outcome = target_of(method, record.params) or "", outcome_of(record)
+            target = target_of(method, record.params) or ""
+            outcome = shortened(outcome_of(record), _LONGEST_OUTCOME)
             return [str(seq), str(session), at, method, target, _ms(record.ms), outcome, _kinds(record)]
         case Message(session=session, source=source):
             return ["", str(session), at, record.method, "", _ms(record.ms), f"from {source}", ""]
@@ -150,18 +151,6 @@ def _cells(record: Record) -> list[str]:
 
 def _ms(ms: float | None, form: str = ".1f") -> str:
     return "" if ms is None else format(ms, form)
-
-
-def outcome_of(interaction: Interaction) -> str:
-    """How a request ended, in a word or two."""
-    if interaction.outcome is not None:
-        return interaction.outcome
-    if interaction.error is not None:
-        return shortened(f"error {interaction.error.get('code')}", _LONGEST_OUTCOME)
-    result = interaction.result or {}
-    if result.get("isError") is True:
-        return "tool error"
-    return "input_required" if result.get("resultType") == "input_required" else "ok"
 
 
 def _kinds(interaction: Interaction) -> str:
@@ -190,7 +179,7 @@ def _facts(interaction: Interaction) -> Iterator[str]:
         "at": f"{interaction.at:g} s",
         "ms": _ms(interaction.ms, "g"),
         "proxy_ms": _ms(interaction.proxy_ms, "g"),
-        "outcome": outcome_of(interaction),
+        "outcome": shortened(outcome_of(interaction), _LONGEST_OUTCOME),
         "trace": interaction.trace_id,
         "span": interaction.span_id,
     }

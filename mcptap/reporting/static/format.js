@@ -1,0 +1,42 @@
+// Numbers for people, and elements whose text is never markup.
+
+const NO_NUMBER = "–";
+
+function duration(ms) {
+  if (ms === null || ms === undefined) return NO_NUMBER;
+  if (ms < 1) return `${ms.toFixed(3)} ms`;
+  return ms < 1000 ? `${ms.toFixed(1)} ms` : `${(ms / 1000).toFixed(2)} s`;
+}
+
+function seconds(at) {
+  return `${at.toFixed(3)} s`;
+}
+
+function count(number) {
+  return number.toLocaleString("en-US");
+}
+
+function size(bytes) {
+  if (bytes < 1024) return `${bytes} B`;
+  return bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1048576).toFixed(1)} MiB`;
+}
+
+function byId(id) {
+  return document.getElementById(id);
+}
+
+/** An element with properties and children; a string is text. */
+function make(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key.includes("-") || key === "role") made.setAttribute(key, value);
+    else made[key] = value;
+  }
+  made.append(...children);
+  return made;
+}
+
+/** What the other tasks of the browser need between two pieces of work. */
+function breathe() {
+  return new Promise((resolve) => setTimeout(resolve));
+}

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcptap.cassette.format import interaction_line
+from mcptap.codec import dumps
+from mcptap.reporting.page import html_of
+from mcptap.reporting.reading import read
+from mcptap.reporting.report import make_report
+from mcptap.reporting.summary import percentile
+from tests.cassette import samples
+from tests.cli.running import mcptap
+from tests.reporting.generated import write
+
+
+def unpacked(html: str, name: str) -> list[bytes]:
+    packed = re.search(rf'<script id="{name}" type="application/octet-stream">([^<]*)</script>', html)
+    assert packed is not None
+    return gzip.decompress(base64.b64decode(packed[1])).splitlines()
+
+
+@given(st.lists(st.floats(0, 1e9), min_size=1), st.floats(0, 1))
+def test_percentiles_are_numpy_s(values: list[float], share: float) -> None:
+    ours = percentile(sorted(values), share)
+    assert ours == pytest.approx(float(np.percentile(values, share * 100)), rel=1e-9, abs=1e-9)
+
+
+def test_the_file_holds_every_interaction_as_it_was_recorded(tmp_path: Path) -> None:
+    path = write(tmp_path / "rec.jsonl", 2500)
+    html = html_of(make_report(read(path)))
+    rows = [row for block in unpacked(html, "rows") for row in json.loads(block)]
+    facts = json.loads(re.search(r'<script id="facts" type="application/json">(.*?)</script>', html)[1])  # type: ignore[index]
+    bodies = [line for number in range(len(facts["firsts"])) for line in unpacked(html, f"bodies-{number}")]
+    lines = [line for line in path.read_bytes().splitlines() if b'"kind":"interaction"' in line]
+    assert [b'{"call":' + line + b"}" for line in lines] == bodies
+    assert len(facts["firsts"]) > 1
+    assert [dict(zip(facts["columns"], row, strict=True))["seq"] for row in rows] == list(range(1, 2501))
+
+
+def test_it_is_one_file_that_may_run_its_own_script_and_nothing_else(tmp_path: Path) -> None:
+    html = html_of(make_report(read(write(tmp_path / "rec.jsonl", 10))))
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1].replace("&#x27;", "'")  # type: ignore[index]
+    script = re.search(r'<script type="module">(.*)</script>', html, flags=re.DOTALL)[1]  # type: ignore[index]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none';")
+    assert "connect-src 'none'" in policy
+    assert re.findall(r"(?:src|href)=\"(?!#)", html) == []
+    assert "innerHTML" not in script
+
+
+def test_a_recorded_name_can_t_end_its_block(tmp_path: Path) -> None:
+    nasty = "</script><script>alert(1)</script>"
+    path = samples.write(
+        tmp_path / "<script>alert(1).jsonl", [dict(samples.SAMPLE[0], client={"name": nasty})]
+    )
+    assert "<script>alert" not in html_of(make_report(read(path)))
+
+
+def test_damaged_lines_are_counted_named_and_passed_over(tmp_path: Path) -> None:
+    path = samples.write(tmp_path / "rec.jsonl", [samples.SAMPLE[0], samples.SAMPLE[2]])
+    good = dumps(interaction_line(samples.call(2)))
+    path.write_bytes(path.read_bytes() + b"}\n" + good + b'\n{"kind":"interaction"}\n' + good[:20])
+    done = mcptap("report", path, "-o", tmp_path / "r.html")
+    assert done.returncode == 0
+    assert "2 requests" in done.stderr
+    assert "3 damaged lines passed over: line 4: not a JSON object (2 bytes); line 6: " in done.stderr
+    assert "line 7: torn (20 bytes)" in done.stderr
+    assert "3 damaged lines passed over" in (tmp_path / "r.html").read_text()
+
+
+def test_a_recording_of_nothing_gives_a_page_that_says_so(tmp_path: Path) -> None:
+    path = samples.write(tmp_path / "rec.jsonl", [])
+    assert mcptap("report", path, "-o", tmp_path / "r.html").returncode == 0
+    assert '>requests</dt><dd data-card="requests">0<' in (tmp_path / "r.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "says", "code"),
+    [
+        (None, "does not exist", 3),
+        (b"", "is empty", 3),
+        (b"hello\n", "is not a cassette", 3),
+        (b'{"mcptap":"cassette","version":99}\n', "newer mcptap", 3),
+    ],
+)
+def test_what_is_no_cassette_is_one_line(tmp_path: Path, content: bytes | None, says: str, code: int) -> None:
+    path = tmp_path / "rec.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    done = mcptap("report", path, "-o", tmp_path / "r.html")
+    assert (done.returncode, len(done.stderr.splitlines())) == (code, 1)
+    assert says in done.stderr
+    assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [("no/where/r.html", "there is no folder"), (".", "is a folder"), ("rec.jsonl", "itself")],
+)
+def test_a_place_that_can_t_be_written_is_one_line_before_anything_is_touched(
+    tmp_path: Path, output: str, says: str
+) -> None:
+    path = samples.write(tmp_path / "rec.jsonl")
+    before = path.read_bytes()
+    done = mcptap("report", path, "-o", tmp_path / output)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert says in done.stderr
+    assert path.read_bytes() == before
+
+
+def test_the_file_is_its_owner_s_alone(tmp_path: Path) -> None:
+    mcptap("report", samples.write(tmp_path / "rec.jsonl"), "-o", tmp_path / "r.html")
+    assert stat.S_IMODE((tmp_path / "r.html").stat().st_mode) == 0o600
+    assert {path.name for path in tmp_path.iterdir()} == {"rec.jsonl", "r.html"}
+
+
+def test_another_recording_is_held_against_it_call_by_call(tmp_path: Path) -> None:
+    old = samples.write(
+        tmp_path / "old.jsonl",
+        [interaction_line(each) for each in (samples.call(1), samples.call(2), samples.call(3, tool="gone"))],
+    )
+    new = samples.write(
+        tmp_path / "new.jsonl",
+        [
+            interaction_line(each)
+            for each in (samples.call(1), samples.call(2, answer="one"), samples.call(3))
+        ],
+    )
+    page = make_report(read(new), read(old))
+    assert [(row.mark, row.was) for row in page.rows] == [
+        ("same", 1.5),
+        ("changed", 1.5),
+        ("new", None),
+        ("gone", 1.5),
+    ]
+    assert page.summary.total.calls == 3
