@@ -21,7 +21,7 @@ from mcptap import open_cassette
 from mcptap.analysis import Recordings, load
 from mcptap.analysis.columns import NAMES
 from mcptap.cassette import format as lines
-from mcptap.cli.inspect import outcome_of
+from mcptap.protocol import outcome_of
 from mcptap.errors import CassetteError, UsageError
 from mcptap.model import Interaction, SessionStart
 from mcptap.protocol import target_of

@@ -100,6 +100,7 @@ class Bridge:
         if exchange.session.era == "handshake":
             return await self._of_handshake(self._client_of(downstream), downstream, exchange, way)
         if self._speaks_modern:
+            await self._decided(downstream)
             return await way.request(downstream, exchange)
         if not self._downstreams.is_stateless(downstream):
             return await self._of_modern(self._client_of(downstream), downstream, exchange, way)
@@ -115,6 +116,7 @@ class Bridge:
         self, downstream: Downstream, session: Session, method: str, params: Json | None, way: Way
     ) -> None:
         """Take a client's notification, bridged where that is needed."""
+        await self._decided(downstream)
         client = self._clients.get(downstream)
         bridged: ModernClient | HandshakeClient | None = None
         if client is not None:
@@ -124,6 +126,13 @@ class Bridge:
             await bridged.notify(method, params, way)
         else:
             await way.notify(downstream, session, method, params)
+
+    async def _decided(self, downstream: Downstream) -> None:
+        """Overtake none of a client's messages that wait until it is found out what the client needs."""
+        client = self._clients.get(downstream)
+        if client is not None and client.deciding.locked():
+            async with client.deciding:
+                pass
 
     # Clients of the handshake era.
 
