@@ -21,10 +21,9 @@ from mcptap import open_cassette
 from mcptap.analysis import Recordings, load
 from mcptap.analysis.columns import NAMES
 from mcptap.cassette import format as lines
-from mcptap.protocol import outcome_of
 from mcptap.errors import CassetteError, UsageError
 from mcptap.model import Interaction, SessionStart
-from mcptap.protocol import target_of
+from mcptap.protocol import outcome_of, target_of
 from tests.cassette.samples import SAMPLE, call, interactions, write
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
