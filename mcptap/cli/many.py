@@ -35,7 +35,8 @@ def config_options(function: _Function) -> _Function:
             "--config",
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="Serve every server of a client's configuration, at /NAME/mcp and /NAME/sse on one port.",
+            help="Serve every server of a client's configuration on one port, at /NAME/mcp, /NAME/sse and "
+            "/NAME/ws.",
         ),
     ):
         function = option(function)
@@ -77,7 +78,7 @@ def run_config(
         if (cassette := options.get("cassette")) is not None and not is_folder(cassette):
             hint = "name a folder with -o: each server gets a cassette of its own in it"
             raise UsageError(f"{cassette} is one cassette, but there are many servers", hint)
-    targets = {server.name: server.target(os.environ) for server in servers}
+    targets = {server.name: server.resolved(os.environ) for server in servers}
     shown = front if picked is not None else replace(front, transport="http", path="/mcp")
     with quiet_libraries(debug=debug):
         observed = {name: telemetry.set_up(shown, service=name) for name in targets}
@@ -154,8 +155,8 @@ async def _serve(taps: Mapping[str, Tap], front: Front, report: Callable[[str], 
     stop = anyio.Event()
 
     def announce(name: str) -> None:
-        where = address_of(taken, path_of(name))
-        report(f"serving {name} at {where}/mcp, and legacy SSE at {where}/sse")
+        where, socket = (address_of(taken, path_of(name), scheme) for scheme in ("http", "ws"))
+        report(f"serving {name} at {where}/mcp, legacy SSE at {where}/sse, WebSocket at {socket}/ws")
 
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as tasks:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import click
 
+from mcptap.clients.entries import Entry
 from mcptap.clients.variables import expander
 
 _PATHS: Final = {"sse": "/sse", "ws": "/ws"}
@@ -128,7 +129,7 @@ def make_front(transport: Any, host: str, port: int, path: str | None) -> Front:
 
 def make_target(
     url: str | None, server: tuple[str, ...], url_transport: str | None
-) -> str | list[str] | dict[str, str]:
+) -> str | list[str] | Entry:
     """The one server that was named.
 
     Raises:
@@ -144,7 +145,7 @@ def make_target(
     if url_transport and not url:
         raise click.UsageError("--url-transport goes with --url")
     if url and url_transport:
-        return {"url": url, "type": url_transport}
+        return Entry(url=url, transport=url_transport)
     return url or list(server)
 
 

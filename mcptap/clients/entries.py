@@ -27,7 +27,8 @@ _TRANSPORTS: Final = {
     "ws": "ws",
     "websocket": "ws",
 }
-_SCHEMES: Final = ("http://", "https://", "ws://", "wss://")
+_WEBSOCKET: Final = ("ws://", "wss://")
+_SCHEMES: Final = ("http://", "https://", *_WEBSOCKET)
 # Codex's ways to say what isn't to be written down.
 _FROM_ENVIRONMENT: Final = ("bearer_token_env_var", "env_http_headers")
 _SIGNING_IN: Final = frozenset(
@@ -90,7 +91,7 @@ def entry_of(entry: Any, where: str) -> Entry:
     Raises:
         UsageError: It is none.
     """
-    if not isinstance(entry, dict):
+    if not isinstance(entry, Mapping):
         raise UsageError(f"{where} is no table", 'write it as {"command": …} or {"url": …}')
     _check_keys(entry, where)
     command, url = first(entry, COMMANDS), first(entry, URLS)
@@ -115,8 +116,9 @@ def entry_of(entry: Any, where: str) -> Entry:
             disabled=disabled,
         )
     assert url is not None  # noqa: S101 - one of the two is there
-    if not (address := _string(entry, url, where)).startswith((*_SCHEMES, "$")):
-        raise UsageError(f"{where}: {url} {address!r} is no URL", "write it as http://HOST:PORT/PATH")
+    address = _string(entry, url, where)
+    if not address.startswith("$"):
+        check_scheme(address, transport, where)
     headers_from = {
         name: (variable, "") for name, variable in _table(entry, "env_http_headers", where).items()
     }
@@ -125,6 +127,19 @@ def entry_of(entry: Any, where: str) -> Entry:
     headers = {name: value for key in HEADERS for name, value in _table(entry, key, where).items()}
     kind = transport or ("http" if url == "httpUrl" else "")
     return Entry(url=address, transport=kind, headers=headers, headers_from=headers_from, disabled=disabled)
+
+
+def check_scheme(url: str, transport: str, where: str) -> None:
+    """Refuse what is no URL of a server, or not one of the transport that it is said to speak.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if url and not url.startswith(_SCHEMES):
+        raise UsageError(f"{where}: {url!r} is no URL", "write it as http://HOST:PORT/PATH")
+    if url and transport and (transport == "ws") != url.startswith(_WEBSOCKET):
+        hint = "a WebSocket begins with ws:// or wss://, and nothing else does"
+        raise UsageError(f"{where}: the transport {transport} doesn't go with {url!r}", hint)
 
 
 def _check_keys(entry: Mapping[str, Any], where: str) -> None:
@@ -163,7 +178,7 @@ def _strings(entry: Mapping[str, Any], key: str, where: str) -> list[str]:
     value = entry.get(key)
     if value is None:
         return []
-    if not isinstance(value, list) or not all(_is_plain(item) for item in value):
+    if not isinstance(value, (list, tuple)) or not all(_is_plain(item) for item in value):
         raise UsageError(f"{where}: {key} must be a list of texts", f'write it as "{key}": ["…", "…"]')
     return [_text(item) for item in value]
 
@@ -172,7 +187,7 @@ def _table(entry: Mapping[str, Any], key: str | None, where: str) -> dict[str, s
     value = entry.get(key) if key is not None else None
     if value is None:
         return {}
-    if not isinstance(value, dict) or not all(_is_plain(item) for item in value.values()):
+    if not isinstance(value, Mapping) or not all(_is_plain(item) for item in value.values()):
         raise UsageError(f"{where}: {key} must be a table of texts", f'write it as "{key}": {{"NAME": "…"}}')
     return {str(name): _text(item) for name, item in value.items()}
 

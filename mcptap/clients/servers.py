@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mcptap.clients.document import Document, Pointer, read
-from mcptap.clients.entries import Entry, entry_of
+from mcptap.clients.entries import Entry, check_scheme, entry_of
 from mcptap.clients.node import Node
 from mcptap.clients.variables import expander
 from mcptap.errors import UsageError
@@ -32,29 +32,42 @@ class Server:
     where: str
     config: Path
 
-    def target(self, environ: Mapping[str, str]) -> dict[str, Any]:
-        """What `mcptap.create_tap` takes, with the values of variables in the place of their names.
+    def resolved(self, environ: Mapping[str, str]) -> Entry:
+        """What it says, with the values of variables: see `resolved`."""
+        return resolved(self.entry, environ, config=self.config, where=self.where)
 
-        Raises:
-            UsageError: A variable isn't set, or a file with variables can't be read.
-        """
-        entry = self.entry
-        expand = expander(environ, config=self.config, where=self.where)
-        if entry.command:
-            env = {name: expand(value) for name, value in entry.env.items()}
-            if entry.env_file:
-                env = {**_env_file(Path(expand(entry.env_file)), self.where), **env}
-            target: dict[str, Any] = {
-                "command": expand(entry.command[0]),
-                "args": [expand(word) for word in entry.command[1:]],
-                "env": env,
-            }
-            return target | ({"cwd": expand(entry.cwd)} if entry.cwd else {})
-        headers = {name: expand(value) for name, value in entry.headers.items()}
-        for name, (variable, prefix) in entry.headers_from.items():
-            headers[name] = prefix + expand(f"${{env:{variable}}}")
-        target = {"url": expand(entry.url), "headers": headers}
-        return target | ({"type": entry.transport} if entry.transport else {})
+
+def resolved(entry: Entry, environ: Mapping[str, str], *, config: Path | None = None, where: str) -> Entry:
+    """An entry with the values of variables in the place of their names, ready to be connected to.
+
+    Args:
+        entry: The entry as it is written.
+        environ: The environment.
+        config: The configuration that it stands in; it tells the workspace, and the client.
+        where: Where that is, for people.
+
+    Raises:
+        UsageError: A variable isn't set, or a file with variables can't be read.
+    """
+    expand = expander(environ, config=config, where=where)
+    env = {name: expand(value) for name, value in entry.env.items()}
+    if entry.env_file:
+        env = {**_env_file(Path(expand(entry.env_file)), where), **env}
+    headers = {name: expand(value) for name, value in entry.headers.items()}
+    for name, (variable, prefix) in entry.headers_from.items():
+        headers[name] = prefix + expand(f"${{env:{variable}}}")
+    url = expand(entry.url)
+    check_scheme(url, entry.transport, where)
+    return replace(
+        entry,
+        command=tuple(expand(word) for word in entry.command),
+        env=env,
+        env_file="",
+        cwd=expand(entry.cwd),
+        url=url,
+        headers=headers,
+        headers_from={},
+    )
 
 
 def read_servers(path: Path) -> list[Server]:

@@ -24,6 +24,8 @@ from fastmcp.client.transports import (
 )
 from fastmcp.mcp_config import infer_transport_type_from_url
 
+from mcptap.clients.entries import Entry, entry_of
+from mcptap.clients.servers import resolved
 from mcptap.errors import UsageError
 from mcptap.model import Target
 from mcptap.tap.backends.live import Upstream
@@ -33,16 +35,16 @@ from mcptap.tap.link.http import http_opener
 from mcptap.tap.link.process import check_command, process_opener
 from mcptap.tap.link.sse import sse_opener
 
-TargetLike: TypeAlias = str | Path | Sequence[str] | Mapping[str, Any] | ClientTransport | FastMCP[Any]
+TargetLike: TypeAlias = (
+    str | Path | Sequence[str] | Mapping[str, Any] | Entry | ClientTransport | FastMCP[Any]
+)
 """What can be put behind a tap: a URL, a command (a string is split as a shell would, but no shell is
-used), a path to a server script, one entry of ``mcpServers``, a FastMCP client transport or server."""
+used), a path to a server script, one entry of ``mcpServers`` (an `Entry` is one whose variables are
+resolved already), a FastMCP client transport or server."""
 
 _RUNNERS: Final = frozenset({"python", "python3", "node", "npx", "uvx", "uv", "bunx", "bun", "deno", "env"})
 _SHELLS: Final = frozenset({"sh", "bash", "zsh", "dash"})
 _WEBSOCKET: Final = ("ws://", "wss://")
-_ENTRY_KEYS: Final = frozenset(
-    {"command", "args", "env", "cwd", "url", "headers", "type", "transport", "description", "disabled"}
-)
 
 
 def upstream_of(
@@ -64,6 +66,8 @@ def upstream_of(
         return _script(Path(target), name)
     if isinstance(target, str):
         return _process(shlex.split(target), name)
+    if isinstance(target, Entry):
+        return _resolved(target, name, headers)
     if isinstance(target, Mapping):
         return _entry(target, name, headers)
     if isinstance(target, Sequence):
@@ -117,15 +121,14 @@ def _entry(entry: Mapping[str, Any], name: str | None, headers: Mapping[str, str
             raise UsageError(f"the configuration has {len(servers)} servers", "give one of its entries")
         ((own_name, entry),) = servers.items()
         return _entry(entry, name or own_name, headers)
-    if ("command" in entry) == ("url" in entry):
-        raise UsageError("an mcpServers entry needs either a command or a url")
-    if unknown := entry.keys() - _ENTRY_KEYS:
-        raise UsageError(f"an mcpServers entry has no {', '.join(sorted(unknown))}")
-    if "command" in entry:
-        argv = [str(entry["command"]), *map(str, entry.get("args") or [])]
-        return _process(argv, name, env=entry.get("env"), cwd=entry.get("cwd"))
-    kind = entry.get("transport") or entry.get("type")
-    return _url(entry["url"], kind, {**(entry.get("headers") or {}), **(headers or {})}, name)
+    where = "the mcpServers entry" if name is None else f"the server {name!r}"
+    return _resolved(resolved(entry_of(entry, where), os.environ, where=where), name, headers)
+
+
+def _resolved(entry: Entry, name: str | None, headers: Mapping[str, str] | None) -> Upstream:
+    if entry.command:
+        return _process(list(entry.command), name, env=entry.env, cwd=entry.cwd or None)
+    return _url(entry.url, entry.transport, {**entry.headers, **(headers or {})}, name)
 
 
 def _known_transport(

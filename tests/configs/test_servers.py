@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mcptap.clients.entries import Entry
 from mcptap.clients.servers import choose, read_servers
 from mcptap.errors import UsageError
 
@@ -17,7 +18,17 @@ def targets(tmp_path: Path, text: str, name: str = "mcp.json") -> dict[str, Any]
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    return {server.name: server.target(ENVIRONMENT) for server in read_servers(path)}
+    return {server.name: shown(server.resolved(ENVIRONMENT)) for server in read_servers(path)}
+
+
+def shown(entry: Entry) -> dict[str, Any]:
+    """The parts of an entry that say how to connect, as one would write them."""
+    if entry.command:
+        command, *arguments = entry.command
+        found: dict[str, Any] = {"command": command, "args": arguments, "env": entry.env}
+        return found | ({"cwd": entry.cwd} if entry.cwd else {})
+    found = {"url": entry.url, "headers": entry.headers}
+    return found | ({"type": entry.transport} if entry.transport else {})
 
 
 READ: list[tuple[str, str, dict[str, Any]]] = [
@@ -43,6 +54,12 @@ READ: list[tuple[str, str, dict[str, Any]]] = [
         {"url": "http://h/secret", "headers": {}, "type": "http"},
     ),
     ("mcp.json", '{"a": {"url": "https://h/mcp"}}', {"url": "https://h/mcp", "headers": {}}),
+    (
+        "mcp.json",
+        '{"servers": {"a": {"type": "websocket", "url": "wss://h/ws", "headers": {"K": "${TOKEN}"}}}}',
+        {"url": "wss://h/ws", "headers": {"K": "secret"}, "type": "ws"},
+    ),
+    ("mcp.json", '{"a": {"url": "ws://h/ws"}}', {"url": "ws://h/ws", "headers": {}}),
     (
         "config.toml",
         '[mcp_servers.a]\ncommand = "x"\nargs = ["${EMPTY:-d}"]\nenv = { A = "$TOKEN" }\nenabled = false',
@@ -104,7 +121,7 @@ def test_an_env_file_is_read_and_the_entry_itself_wins(tmp_path: Path) -> None:
 def test_the_variables_of_other_servers_do_not_matter_to_the_one_that_is_picked(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text('{"mcpServers": {"a": {"command": "${NONE}"}, "b": {"command": "x"}}}')
-    assert choose(read_servers(path), "b").target(ENVIRONMENT)["command"] == "x"
+    assert choose(read_servers(path), "b").resolved(ENVIRONMENT).command == ("x",)
 
 
 ONE = '{"mcpServers": {\n  "a": %s\n}}'
@@ -140,6 +157,9 @@ REFUSED = [
     (ONE % '{"command": "x", "args": "y"}', "args must be a list of texts"),
     (ONE % '{"command": "x", "env": {"A": {}}}', "env must be a table of texts"),
     (ONE % '{"url": "ftp://h"}', "is no URL"),
+    (ONE % '{"url": "${env:TOKEN}"}', "'secret' is no URL"),
+    (ONE % '{"url": "http://h/ws", "type": "ws"}', "the transport ws doesn't go with 'http://h/ws'"),
+    (ONE % '{"url": "ws://h/ws", "type": "sse"}', "the transport sse doesn't go with 'ws://h/ws'"),
     (ONE % '{"url": "http://h", "type": "stdio"}', "says 'stdio', which doesn't go with 'url'"),
     (ONE % '{"command": "x", "type": "http"}', "says 'http', which doesn't go with 'command'"),
     (ONE % '{"url": "http://h", "type": "pigeon"}', "there is no type 'pigeon'"),

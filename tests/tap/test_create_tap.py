@@ -98,6 +98,18 @@ def test_a_target_is_used_in_memory_and_recorded_and_a_second_run_is_appended(
     asyncio.run(work())
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"cmd": TOOLBOX[0], "args": TOOLBOX[1:], "type": "stdio", "timeout": 30},
+        {"command": "${MCPTAP_TEST_PYTHON}", "args": TOOLBOX[1:], "env": {"A": "${env:MCPTAP_TEST_PYTHON}"}},
+    ],
+)
+def test_an_entry_is_read_as_a_configuration_is(entry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MCPTAP_TEST_PYTHON", TOOLBOX[0])
+    asyncio.run(use(create_tap(entry), "legacy"))
+
+
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 def test_a_tap_runs_over_http_like_any_fastmcp_server(mode: Any, tmp_path: Path) -> None:
     async def work() -> None:
@@ -128,6 +140,8 @@ def test_a_tap_runs_over_http_like_any_fastmcp_server(mode: Any, tmp_path: Path)
         {"command": "x", "url": "http://x/"},
         {"args": []},
         {"command": "x", "unknown": 1},
+        {"command": "x", "env": {"A": "${MCPTAP_NOT_SET}"}},
+        {"url": "http://h/ws", "type": "ws"},
         "http:///mcp",
         Path("absent.py"),
         Path("server.rb"),
