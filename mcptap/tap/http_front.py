@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import anyio
 import uvicorn
+from starlette.applications import Starlette
 
 from mcptap.errors import UsageError
 from mcptap.tap.app import Tap
 from mcptap.tap.link.websocket import MAX_SIZE, PING_INTERVAL, PING_TIMEOUT
 from mcptap.tap.private import lifespan_of
 from mcptap.tap.websocket_front import websocket_app
+
+NetworkTransport: TypeAlias = Literal["http", "sse", "ws"]
+"""Streamable HTTP, legacy SSE, or WebSocket."""
 
 _DRAIN: Final = 0.3
 
@@ -51,8 +55,15 @@ def address_of(taken: socket.socket, path: str, scheme: Literal["http", "ws"] = 
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
+def application_of(tap: Tap, path: str, transport: NetworkTransport) -> Starlette:
+    """Make an ASGI application that serves clients of one transport, with Host and Origin checked."""
+    if transport == "ws":
+        return websocket_app(tap, path)
+    return tap.http_app(transport=transport, path=path, host_origin_protection=True)
+
+
 async def serve_http(
-    tap: Tap, taken: socket.socket, *, transport: Literal["http", "sse", "ws"], path: str, stop: anyio.Event
+    tap: Tap, taken: socket.socket, *, transport: NetworkTransport, path: str, stop: anyio.Event
 ) -> None:
     """Serve clients until told to stop, or until the tap can't go on.
 
@@ -63,10 +74,7 @@ async def serve_http(
         path: Where the endpoint is.
         stop: Set from outside.
     """
-    if transport == "ws":
-        app: Any = websocket_app(tap, path)
-    else:
-        app = tap.http_app(transport=transport, path=path, host_origin_protection=True)
+    app = application_of(tap, path, transport)
     server = server_of(app, lifespan="on", websockets=transport == "ws")
 
     async def ending(event: anyio.Event) -> None:

@@ -10,16 +10,16 @@ from urllib.parse import quote
 
 import anyio
 from anyio.abc import TaskStatus
-from fastmcp.server.http import HostOriginGuardMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcptap.errors import McptapError, UpstreamError
 from mcptap.tap.app import Tap
-from mcptap.tap.http_front import run_server, server_of
+from mcptap.tap.http_front import NetworkTransport, application_of, run_server, server_of
+from mcptap.tap.websocket_front import HostOriginGuard
 from mcptap.telemetry.settings import METRICS_PATH
 
-ENDPOINTS: Final = {"/mcp": "http", "/sse": "sse"}
+ENDPOINTS: Final[dict[str, NetworkTransport]] = {"/mcp": "http", "/sse": "sse", "/ws": "ws"}
 _MESSAGES: Final = "/messages"
 _BESIDE: Final = {METRICS_PATH: "/mcp"}  # what its application also serves, if it was asked for
 
@@ -41,8 +41,7 @@ async def serve_many(
         stop: Set from outside.
     """
     hosts = {name: _Host(name, tap) for name, tap in taps.items()}
-    app = HostOriginGuardMiddleware(_Switch(hosts), mode="strict")
-    server = server_of(app, lifespan="off")
+    server = server_of(HostOriginGuard(_Switch(hosts)), lifespan="off", websockets=True)
 
     async def until_stopped() -> None:
         await stop.wait()
@@ -84,8 +83,8 @@ class _Host:
         try:
             async with AsyncExitStack() as stack:
                 for path, transport in ENDPOINTS.items():
-                    app = self.tap.http_app(path=path, transport=transport, host_origin_protection=True)
-                    await stack.enter_async_context(app.lifespan(app))
+                    app = application_of(self.tap, path, transport)
+                    await stack.enter_async_context(app.router.lifespan_context(app))
                     self.apps[path] = app
                 started = True
                 task_status.started(True)
@@ -117,7 +116,7 @@ class _Host:
             tasks.cancel_scope.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request whose path begins with the tap's name."""
+        """Answer a request, or open a WebSocket, whose path begins with the tap's name."""
         path = scope["path"].removeprefix(scope["root_path"])
         endpoint = _BESIDE.get(path) or ("/sse" if path.startswith(_MESSAGES) else path.rstrip("/"))
         if endpoint not in ENDPOINTS:

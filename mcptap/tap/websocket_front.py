@@ -50,12 +50,12 @@ def websocket_app(tap: Tap, path: str) -> Starlette:
 
     return Starlette(
         routes=[WebSocketRoute(path, _Endpoint(tap)), Route(path, refuse)],
-        middleware=[Middleware(_Guard)],
+        middleware=[Middleware(HostOriginGuard)],
         lifespan=lifespan,
     )
 
 
-class _Guard:
+class HostOriginGuard:
     """FastMCP's check of Host and Origin, which by itself looks at HTTP requests alone.
 
     A browser lets a page of any origin open a WebSocket: only the server can refuse it (RFC 6455, 10.2).
@@ -66,6 +66,7 @@ class _Guard:
         self._for_http = HostOriginGuardMiddleware(app, mode="strict")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what may come in, and refuse the rest."""
         if scope["type"] != "websocket":
             await self._for_http(scope, receive, send)
             return

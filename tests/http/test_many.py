@@ -15,10 +15,12 @@ from typing import Any
 import httpx2
 import psutil
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from mcptap.tap.many import path_of
 from tests.cli.running import mcptap as mcptap_to_its_end
 from tests.clients.raw import HttpClient, handshake
+from tests.clients.websocket import SocketClient
 from tests.http.legacy_client import LegacyClient
 from tests.http.running import MCPTAP, PATIENCE, Process, mcptap_on_stdio, requests, server, started
 from tests.http.test_security import refuses_foreigners
@@ -95,6 +97,31 @@ def test_a_client_of_legacy_sse_is_served_at_its_path(tmp_path: Path) -> None:
     asyncio.run(work())
 
 
+def test_a_client_of_websocket_is_served_at_its_path_by_the_server_of_that_path(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with server("wire_socket", "0") as upstream:
+            url = upstream.url.replace("http", "ws")
+            entries = {"old": {"type": "ws", "url": f"{url}/ws"}, "url": {"url": url}, "own": WIRE}
+            async with many("record", write(tmp_path, entries), "-o", tmp_path / "rec") as running:
+                base = running.url.replace("http", "ws")
+                for name in entries:
+                    async with SocketClient(f"{base}/{name}/ws", timeout=PATIENCE) as client:
+                        await handshake(client)
+                        assert (await client.call("echo", {"text": name})).result["content"]
+                    async with HttpClient(f"{running.url}/{name}/mcp", timeout=PATIENCE) as other:
+                        await handshake(other)
+                        assert (await other.call("echo", {"text": "mcp"})).result["content"]
+                for path in ("/ws", "/none/ws", "/own/other"):
+                    with pytest.raises(InvalidStatus, match="404"):
+                        await SocketClient(base + path, timeout=PATIENCE).start()
+                assert await running.stop() == 0, running.text
+        for name in entries:
+            called = [each for each in requests(cassette(tmp_path / "rec", name)) if "call" in each["method"]]
+            assert [each["params"]["arguments"]["text"] for each in called] == [name, "mcp"]
+
+    asyncio.run(work())
+
+
 def test_the_start_lists_every_url_and_an_unknown_path_the_servers(tmp_path: Path) -> None:
     async def work() -> None:
         config = write(tmp_path, {"one": WIRE, "two": WIRE, "off": {**WIRE, "disabled": True}})
@@ -110,7 +137,7 @@ def test_the_start_lists_every_url_and_an_unknown_path_the_servers(tmp_path: Pat
                     assert "/one/mcp, /two/mcp" in answer.text
                 answer = await client.post(f"{running.url}/one/elsewhere")
                 assert answer.status_code == 404
-                assert "'one' is at /one/mcp, /one/sse" in answer.text
+                assert "'one' is at /one/mcp, /one/sse, /one/ws" in answer.text
 
     asyncio.run(work())
 
@@ -121,6 +148,11 @@ def test_foreigners_are_refused_everywhere(tmp_path: Path) -> None:
         async with many("proxy", config) as running:
             await refuses_foreigners(f"{running.url}/one/mcp", stream=False)
             await refuses_foreigners(f"{running.url}/one/sse", stream=True)
+            socket = SocketClient(
+                f"{running.url}/one/ws".replace("http", "ws"), headers={"origin": "http://evil.example"}
+            )
+            with pytest.raises(InvalidStatus, match="403"):
+                await socket.start()
             async with httpx2.AsyncClient(trust_env=False) as client:
                 answer = await client.get(running.url, headers={"host": "evil.example"})
                 assert answer.status_code == 421
