@@ -69,6 +69,11 @@ class Joiner:
                     return Joined((*begun.offsets, offset), record)
         return None
 
+    def so_far(self, seq: int) -> Interaction | None:
+        """A request that has begun and not ended, with its events so far; its outcome is ``unanswered``."""
+        begun = self._open.get(seq)
+        return replace(begun.request, events=tuple(begun.sorted_events())) if begun else None
+
     def unanswered(self) -> Iterator[Joined]:
         """The requests without an end, by their ``seq``: after the last line they are unanswered."""
         for _, begun in sorted(self._open.items()):

@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "proxy": "Stand in for a server, over any transport.",
     "inspect": "Show what a cassette holds.",
     "report": "Make a page of a cassette, to look at and to send.",
+    "ui": "Watch a cassette that is being written, in a browser.",
     "doctor": "Check a cassette, and save what can be saved.",
     "redact": "Take secrets, or times and ids, out of a cassette.",
     "wrap": "Have a client's server go through mcptap.",

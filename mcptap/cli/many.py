@@ -148,7 +148,7 @@ def _report(report: Callable[[str], None], name: str, line: str) -> None:
 async def _serve(taps: Mapping[str, Tap], front: Front, report: Callable[[str], None]) -> None:
     import anyio  # noqa: PLC0415 - not for --help
 
-    from mcptap.tap.http_front import address_of, listen_on  # noqa: PLC0415
+    from mcptap.tap.listening import address_of, listen_on  # noqa: PLC0415
     from mcptap.tap.many import path_of, serve_many  # noqa: PLC0415
 
     taken = listen_on(front.host, front.port)

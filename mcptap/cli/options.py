@@ -65,6 +65,13 @@ def bridge_option(function: _Function) -> _Function:
     return option(function)
 
 
+def ui_option(function: _Function) -> _Function:
+    """Add ``--ui``."""
+    return click.option(
+        "--ui", is_flag=True, help="Show the requests as they happen, at /_mcptap (not stdio)."
+    )(function)
+
+
 def target_options(function: _Function) -> _Function:
     """Add the server: ``--url`` with its options, or a command after ``--``; and ``--name``.
 

@@ -17,8 +17,9 @@ from mcptap.cli.options import (
     make_target,
     redaction_options,
     target_options,
+    ui_option,
 )
-from mcptap.cli.serving import quiet_libraries, require_command, run
+from mcptap.cli.serving import make_view, quiet_libraries, require_command, run
 from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 
 
@@ -61,6 +62,7 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 @config_options
 @front_options
 @telemetry_options
+@ui_option
 def command(
     *,
     url: str | None,
@@ -82,6 +84,7 @@ def command(
     host: str,
     port: int,
     path: str | None,
+    ui: bool,
     debug: bool,
     telemetry: TelemetryOptions,
 ) -> int:
@@ -111,5 +114,13 @@ def command(
         observed = telemetry.set_up(front)
         from mcptap.tap.creating import create_tap  # noqa: PLC0415 - imports FastMCP
 
-    tap = create_tap(target, name=name, headers=make_headers(headers), telemetry=observed, **recording)
-    return run(tap, front)
+    view = make_view(front, recording["redaction"]) if ui else None
+    tap = create_tap(
+        target,
+        name=name,
+        headers=make_headers(headers),
+        middleware=view.middleware if view else (),
+        telemetry=observed,
+        **recording,
+    )
+    return run(tap, front, view=view)

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from mcptap.cli.options import bridge_option, front_options, make_front
-from mcptap.cli.serving import quiet_libraries, run
+from mcptap.cli.options import bridge_option, front_options, make_front, ui_option
+from mcptap.cli.serving import make_view, quiet_libraries, run
 from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 
 
@@ -19,6 +19,7 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 @click.option("--print-config", is_flag=True, help="Print an mcpServers entry that serves it, and end.")
 @front_options
 @telemetry_options
+@ui_option
 def command(
     *,
     cassette: Path,
@@ -29,6 +30,7 @@ def command(
     host: str,
     port: int,
     path: str | None,
+    ui: bool,
     debug: bool,
     telemetry: TelemetryOptions,
 ) -> int:
@@ -53,5 +55,11 @@ def command(
         observed = telemetry.set_up(front)
         from mcptap.tap.creating import create_tap  # noqa: PLC0415 - imports FastMCP
 
-    tap = create_tap(open_all(cassette), bridge=bridge, telemetry=observed)
-    return run(tap, front, fail_on_unused=fail_on_unused)
+    view = make_view(front) if ui else None
+    tap = create_tap(
+        open_all(cassette),
+        middleware=view.middleware if view else (),
+        bridge=bridge,
+        telemetry=observed,
+    )
+    return run(tap, front, fail_on_unused=fail_on_unused, view=view)

@@ -16,6 +16,7 @@ import click
 
 if TYPE_CHECKING:
     from mcptap.cli.options import Front
+    from mcptap.cli.viewing import View
     from mcptap.tap.app import Tap
     from mcptap.telemetry.telemetry import Telemetry
 
@@ -42,9 +43,31 @@ def quiet_libraries(*, debug: bool) -> Iterator[None]:
         del os.environ[_FASTMCP_LOGS]
 
 
-def run(tap: Tap, front: Front, *, fail_on_unused: bool = False) -> int:
-    """Serve until it is over, say how it went, and give the exit code."""
-    run_loop(partial(_serve, tap, front), [tap])
+def make_view(front: Front, redaction: tuple[str, ...] | None = None) -> View:
+    """Make the live page of a front; ``redaction`` are its rules, the built-in ones by default.
+
+    Call it after `quiet_libraries`.
+
+    Raises:
+        UsageError: The front can't show a page.
+    """
+    if front.transport == "stdio":
+        raise click.UsageError("--ui needs a front that a browser reaches: add --transport http")
+    from mcptap.cli.viewing import View  # noqa: PLC0415 - imports FastMCP
+
+    return View(redaction)
+
+
+def run(tap: Tap, front: Front, *, fail_on_unused: bool = False, view: View | None = None) -> int:
+    """Serve until it is over, say how it went, and give the exit code.
+
+    Args:
+        tap: What answers.
+        front: Where it listens.
+        fail_on_unused: Whether recorded requests that were not made are a finding.
+        view: The live page, if there is to be one.
+    """
+    run_loop(partial(_serve, tap, front, view), [tap])
     return exit_code(tap, fail_on_unused=fail_on_unused)
 
 
@@ -101,10 +124,11 @@ def require_command(command: object) -> None:
         check_command(command)
 
 
-async def _serve(tap: Tap, front: Front) -> None:
+async def _serve(tap: Tap, front: Front, view: View | None) -> None:
     import anyio  # noqa: PLC0415 - not for --help
 
-    from mcptap.tap.http_front import address_of, listen_on, serve_http  # noqa: PLC0415
+    from mcptap.tap.http_front import serve_http  # noqa: PLC0415
+    from mcptap.tap.listening import address_of, listen_on  # noqa: PLC0415
 
     # Before any task: an error of the user's must not come out as a group of errors.
     taken = None if front.transport == "stdio" else listen_on(front.host, front.port)
@@ -115,6 +139,8 @@ async def _serve(tap: Tap, front: Front) -> None:
             async def on_signal() -> None:
                 async for _ in signals:
                     tap.end_recording()
+                    if view is not None:
+                        view.feed.close()
                     stop.set()
                     if front.transport == "stdio":
                         tasks.cancel_scope.cancel()
@@ -125,7 +151,15 @@ async def _serve(tap: Tap, front: Front) -> None:
             else:
                 scheme: Literal["http", "ws"] = "ws" if front.transport == "ws" else "http"
                 tap.report(f"serving {tap.name} at {address_of(taken, front.path, scheme)}")
-                await serve_http(tap, taken, transport=front.transport, path=front.path, stop=stop)
+                serving = partial(
+                    serve_http, tap, taken, transport=front.transport, path=front.path, stop=stop
+                )
+                if view is None:
+                    await serving()
+                else:
+                    page = view.page_of(tap)
+                    tap.report(f"look at it at {page.address(address_of(taken, ''))}")
+                    await serving(around=page.before)
             tasks.cancel_scope.cancel()
 
 

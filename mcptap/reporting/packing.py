@@ -54,7 +54,7 @@ def packed(text: bytes) -> str:
 
 
 def packed_rows(rows: Iterable[Row]) -> str:
-    """Rows as gzip in base64: lines of JSON, each a list of rows that can be parsed at once."""
+    """Rows as gzip in base64: lines of JSON, each a list of rows that is soon parsed."""
     cells = [row.cells() for row in rows]
     blocks = (cells[first : first + _ROWS_A_BLOCK] for first in range(0, len(cells), _ROWS_A_BLOCK))
     return packed(b"\n".join(map(codec.dumps, blocks)))

@@ -86,7 +86,7 @@ def html_of(page: Page) -> str:
         "firsts": page.packer.firsts,
         "against": page.against,
         "live": page.live,
-        "sessions": [[each.number, each.at, each.client] for each in summary.sessions.values()],
+        "sessions": [each.cells() for each in summary.sessions.values()],
     }
     blocks = [json_data("facts", facts)]
     if not page.live:

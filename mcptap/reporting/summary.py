@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import floor
+from typing import Any
 
 from mcptap.matching.excerpt import printable
 from mcptap.model import SessionStart
@@ -60,6 +61,15 @@ class SessionLine:
     requests: int = 0
     errors: int = 0
     until: float = 0.0
+
+    @property
+    def speaks(self) -> str:
+        """Its era and its transport."""
+        return f"{self.era} {self.transport}".strip()
+
+    def cells(self) -> list[Any]:
+        """What the page's script knows of it."""
+        return [self.number, self.at, self.client, self.speaks]
 
 
 @dataclass(slots=True)

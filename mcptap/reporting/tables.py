@@ -11,6 +11,7 @@ from mcptap.reporting.summary import Group, Summary, percentile
 
 _MOST_GROUPS: Final = 500
 _MOST_SESSIONS: Final = 200
+_NOTHING: Final = "\N{EN DASH}"
 _KIB: Final = 1024
 _SECOND: Final = 1000.0
 
@@ -70,7 +71,7 @@ def sessions_table(summary: Summary) -> Markup:
         [
             str(each.number),
             each.client,
-            f"{each.era} {each.transport}".strip(),
+            each.speaks,
             f"{each.at:.3f} s",
             f"{each.requests:,}",
             f"{each.errors:,}",
@@ -126,7 +127,7 @@ def _left_out(what: str, number: int) -> Markup:
 def duration(ms: float | None) -> str:
     """Milliseconds for people; a dash where there are none."""
     if ms is None:
-        return "–"
+        return _NOTHING
     if ms < 1:
         return f"{ms:.3f} ms"
     return f"{ms:.1f} ms" if ms < _SECOND else f"{ms / _SECOND:.2f} s"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, Final, Literal, TypeAlias
 
 import anyio
 import uvicorn
 from starlette.applications import Starlette
 
-from mcptap.errors import UsageError
 from mcptap.tap.app import Tap
 from mcptap.tap.link.websocket import MAX_SIZE, PING_INTERVAL, PING_TIMEOUT
+from mcptap.tap.listening import Server
 from mcptap.tap.private import lifespan_of
 from mcptap.tap.websocket_front import websocket_app
 
@@ -21,38 +20,6 @@ NetworkTransport: TypeAlias = Literal["http", "sse", "ws"]
 """Streamable HTTP, legacy SSE, or WebSocket."""
 
 _DRAIN: Final = 0.3
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to the command line, which has more to end than a server."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def listen_on(host: str, port: int) -> socket.socket:
-    """Take the port, or say why not; port 0 takes a free one.
-
-    Raises:
-        UsageError: It is in use, or the host isn't ours.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        taken = socket.socket(family, kind, protocol)
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(address)
-        taken.listen(1024)
-    except OSError as error:
-        hint = "choose another with --port, or --port 0 for a free one"
-        raise UsageError(f"can't listen on {host}:{port}: {error.strerror}", hint) from None
-    return taken
-
-
-def address_of(taken: socket.socket, path: str, scheme: Literal["http", "ws"] = "http") -> str:
-    """The URL of a front that listens on a socket."""
-    host, port = taken.getsockname()[:2]
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
 def application_of(tap: Tap, path: str, transport: NetworkTransport) -> Starlette:
@@ -63,7 +30,13 @@ def application_of(tap: Tap, path: str, transport: NetworkTransport) -> Starlett
 
 
 async def serve_http(
-    tap: Tap, taken: socket.socket, *, transport: NetworkTransport, path: str, stop: anyio.Event
+    tap: Tap,
+    taken: socket.socket,
+    *,
+    transport: NetworkTransport,
+    path: str,
+    stop: anyio.Event,
+    around: Callable[[Any], Any] = lambda app: app,
 ) -> None:
     """Serve clients until told to stop, or until the tap can't go on.
 
@@ -73,8 +46,9 @@ async def serve_http(
         transport: Streamable HTTP, legacy SSE or WebSocket.
         path: Where the endpoint is.
         stop: Set from outside.
+        around: Puts an ASGI application of its own before the front's.
     """
-    app = application_of(tap, path, transport)
+    app = around(application_of(tap, path, transport))
     server = server_of(app, lifespan="on", websockets=transport == "ws")
 
     async def ending(event: anyio.Event) -> None:
@@ -89,7 +63,7 @@ async def serve_http(
         tasks.cancel_scope.cancel()
 
 
-def server_of(app: Any, *, lifespan: Literal["on", "off"], websockets: bool = False) -> uvicorn.Server:
+def server_of(app: Any, *, lifespan: Literal["on", "off"], websockets: bool = False) -> Server:
     """A server of an ASGI application that is ended by its ``should_exit`` alone."""
     config = uvicorn.Config(
         app,
@@ -103,10 +77,10 @@ def server_of(app: Any, *, lifespan: Literal["on", "off"], websockets: bool = Fa
         ws_ping_timeout=PING_TIMEOUT,
         ws_per_message_deflate=False,
     )
-    return _Server(config)
+    return Server(config)
 
 
-async def run_server(server: uvicorn.Server, taken: Any) -> None:
+async def run_server(server: Server, taken: Any) -> None:
     """Serve on a listening socket until the server is told to exit, and close the socket."""
     try:
         await server.serve(sockets=[taken])

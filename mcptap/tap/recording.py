@@ -68,8 +68,12 @@ async def record_request(
 
 def hear(recorder: Recorder, session: Session) -> None:
     """Record from now on what the server says to this session outside any request."""
-    if not isinstance(session.channel, _RecordedSession):
-        session.channel = _RecordedSession(session.channel, recorder, session)
+    channel = session.channel
+    while isinstance(channel, _RecordedSession):
+        if channel.recorder is recorder:
+            return
+        channel = channel.inner
+    session.channel = _RecordedSession(session.channel, recorder, session)
 
 
 def _still_open(recorder: Recorder, opened: OpenInteraction) -> None:
@@ -108,23 +112,23 @@ class _RecordedChannel:
 class _RecordedSession:
     """A session's channel whose messages become lines of their own."""
 
-    def __init__(self, channel: Channel, recorder: Recorder, session: Session) -> None:
-        self._channel = channel
-        self._recorder = recorder
+    def __init__(self, inner: Channel, recorder: Recorder, session: Session) -> None:
+        self.inner = inner
+        self.recorder = recorder
         self._session = session
 
     async def notify(self, method: str, params: Json | None) -> None:
-        self._recorder.message(self._session, "server", method, params)
-        await self._channel.notify(method, params)
+        self.recorder.message(self._session, "server", method, params)
+        await self.inner.notify(method, params)
 
     async def ask(self, method: str, params: Json | None) -> Json:
         start = time.perf_counter()
 
         def note(*, result: Json | None = None, error: Json | None = None) -> None:
             ms = (time.perf_counter() - start) * 1000
-            self._recorder.message(self._session, "server", method, params, result=result, error=error, ms=ms)
+            self.recorder.message(self._session, "server", method, params, result=result, error=error, ms=ms)
 
-        return await _ask(self._channel, method, params, note)
+        return await _ask(self.inner, method, params, note)
 
 
 class _Note(Protocol):

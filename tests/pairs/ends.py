@@ -13,7 +13,8 @@ import anyio
 
 import mcptap
 from mcptap.tap.app import Tap
-from mcptap.tap.http_front import address_of, listen_on, serve_http
+from mcptap.tap.http_front import serve_http
+from mcptap.tap.listening import address_of, listen_on
 from tests.clients.raw import Client, Era, HttpClient, PipeClient
 from tests.clients.websocket import SocketClient
 from tests.http.legacy_client import LegacyClient

@@ -16,7 +16,7 @@ from tests.servers.axe import axe_script
 from tests.servers.cache import cannot_run
 
 CHROMIUM = "/usr/bin/chromium"
-_ARGUMENTS = [
+ARGUMENTS = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -28,14 +28,19 @@ _ARGUMENTS = [
 ]
 
 
-@contextlib.contextmanager
-def browser() -> Iterator[Browser]:
-    """Run Chromium."""
+def chromium_path() -> str:
+    """Where Chromium is; without it a test is skipped, or fails in CI."""
     found = CHROMIUM if Path(CHROMIUM).exists() else shutil.which("chromium")
     if found is None:
         cannot_run("there is no chromium")
+    return found
+
+
+@contextlib.contextmanager
+def browser() -> Iterator[Browser]:
+    """Run Chromium."""
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=_ARGUMENTS)
+        running = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
         try:
             yield running
         finally:

@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 NASTY = "</script><img src=x onerror=alert(1)><b>&amp; \u202e \x00"
 EXACT = (
-    '{"big":12345678901234567890,"float":1.0,"exponent":1E5,'
-    '"text":"\\" [1,2] {\\"a\\": 3}","none":[],"no":{}}'
+    '{"big":12345678901234567890,"float":1.0,"exponent":1E5,"none":[],"no":{},'
+    '"text":"\\" [1,2] {\\"a\\": 3}"}'
 )
 
 
