@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from tests.pairs.table import PROPERTY, table
+
+settings.register_profile("unhurried", deadline=None)  # other tests run beside them, and time is no law
+settings.load_profile("unhurried")
 
 
 @pytest.fixture
