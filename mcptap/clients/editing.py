@@ -59,12 +59,14 @@ def spell(place: Place, value: Mapping[str, Any], sources: tuple[Place, ...]) ->
     source = document.text[node.start : node.end]
     line_end = "\r\n" if "\r\n" in source else "\n"
     if "\n" not in source:
-        return f"{{{', '.join(_members(value, sources, ''))}}}"
+        return f"{{{', '.join(_members(value, sources, '', ''))}}}"
     outer = _indent(document.text, node.end - 1)
     inner = _indent(document.text, node.members[0][1].start) if node.members else ""
     if len(inner) <= len(outer):
         inner = outer + "  "
-    members = f",{line_end}{inner}".join(_members(value, sources, line_end + inner))
+    members = f",{line_end}{inner}".join(
+        _members(value, sources, line_end + inner, inner.removeprefix(outer))
+    )
     return f"{{{line_end}{inner}{members}{line_end}{outer}}}"
 
 
@@ -77,7 +79,9 @@ def difference(before: Document, after: str) -> Iterator[str]:
     )
 
 
-def _members(value: Mapping[str, Any], sources: tuple[Place, ...], line_start: str) -> Iterator[str]:
+def _members(
+    value: Mapping[str, Any], sources: tuple[Place, ...], line_start: str, step: str
+) -> Iterator[str]:
     for key, item in value.items():
         for source in sources:
             node = source.node.member(key)
@@ -85,11 +89,11 @@ def _members(value: Mapping[str, Any], sources: tuple[Place, ...], line_start: s
                 text = source.document.text[node.start : node.end]
                 break
         else:
-            text = _json(item, line_start)
+            text = _json(item, line_start, step)
         yield f"{_plain(key)}: {text}"
 
 
-def _json(value: Any, line_start: str) -> str:
+def _json(value: Any, line_start: str, step: str) -> str:
     """A value on one line, or a long list or table on one for each item."""
     text = _plain(value)
     if len(text) <= _LONG or not line_start or not isinstance(value, (list, dict)):
@@ -100,7 +104,7 @@ def _json(value: Any, line_start: str) -> str:
         else map(_plain, value)
     )
     opening, closing = "{}" if isinstance(value, dict) else "[]"
-    inner = line_start + "  "
+    inner = line_start + step
     return f"{opening}{inner}{f',{inner}'.join(items)}{line_start}{closing}"
 
 

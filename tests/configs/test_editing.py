@@ -125,6 +125,9 @@ def test_an_entry_is_written_as_its_surroundings_are(line_end: str) -> None:
     assert lines[2:4] == ['\t\t"a": {', '\t\t\t"command": "/opt/bin/mcptap",']
     assert lines[4] == '\t\t\t"args": ["record", "--name", "a", "-o", "/rec", "--", "x"]'
     assert lines[5:] == ["\t\t}", "\t}", "}", ""]
+    long = wrap(JSON, text.replace('"x"', f'"{"x" * 80}"'), "a").split(line_end)
+    assert long[4:6] == ['\t\t\t"args": [', '\t\t\t\t"record",']
+    assert long[-5:-3] == ["\t\t\t]", "\t\t}"]
 
 
 GOOSE = """\
