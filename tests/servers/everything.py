@@ -40,7 +40,7 @@ def npm_server(name: str, *arguments: str) -> list[str]:
 def npm_client(script: Path) -> list[str]:
     """What runs a script that finds npm's ``@modelcontextprotocol/sdk`` where it is told to."""
     node, *_ = npm_server("everything")  # depends on it
-    return [node, str(script), str(CACHE / "node_modules")]
+    return [node, str(script), str(FOLDER / "node_modules")]
 
 
 def command(transport: Literal["stdio", "sse", "streamableHttp"]) -> list[str]:
