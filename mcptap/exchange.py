@@ -48,6 +48,10 @@ class UnansweredError(RpcError):
     """
 
 
+class UnintelligibleError(UnansweredError):
+    """The other side is there, and says something that is no JSON-RPC: an HTTP status, a page of HTML."""
+
+
 class Channel(Protocol):
     """A way to the client: bound to one request, or to the session where there is none."""
 

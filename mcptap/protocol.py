@@ -74,7 +74,7 @@ REPEATING: Final = frozenset(
 """Requests that a recording answers for ever (CASSETTE.md, matching rules 2 and 4)."""
 
 PROBE: Final = "probe"
-"""The note of a request that finds out what the server speaks: that it fails is no trouble."""
+"""The note of a request that finds out what the server speaks: the class of errors that are no trouble."""
 
 STREAM_CLOSED: Final = "mcptap/stream_closed"
 """The event of a server that closes the stream of a request, to be asked again for the rest of it."""

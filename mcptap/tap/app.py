@@ -235,7 +235,10 @@ class Tap(FastMCP[Any]):
             tasks = self._tasks = await stack.enter_async_context(anyio.create_task_group())
             observed = stack.enter_context(observing(self, backend, self._recorder))
             self._downstreams = Downstreams(observed, tasks)
-            bridge = make_bridge(self._bridging, self._downstreams, tasks, self.player, self.schemas.learn)
+            trouble = partial(self.fail, stop=False)
+            bridge = make_bridge(
+                self._bridging, self._downstreams, tasks, self.player, self.schemas.learn, trouble
+            )
             self._hop = Hop(self, self._downstreams, self.schemas, bridge)
             try:
                 yield

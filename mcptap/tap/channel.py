@@ -26,16 +26,21 @@ class WireError(MCPError):
 
     Attributes:
         raw: The wire's own ``error`` object.
-        unanswered: Whether there was no answer at all, and mcptap says so.
+        kind: What it was before, such as `UnansweredError`.
     """
 
-    def __init__(self, raw: Json, *, unanswered: bool = False) -> None:
+    def __init__(self, raw: Json, kind: type[RpcError] = RpcError) -> None:
         code, message = raw.get("code"), raw.get("message")
         super().__init__(INTERNAL_ERROR, "")
         fields = {"data": raw["data"]} if "data" in raw else {}
         self.error = ErrorData.model_construct(code=cast("int", code), message=str(message), **fields)
         self.raw = raw
-        self.unanswered = unanswered
+        self.kind = kind
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether there was no answer at all, and mcptap says so."""
+        return issubclass(self.kind, UnansweredError)
 
 
 def raw_error(error: MCPError) -> Json:

@@ -19,7 +19,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.transport_context import TransportContext
 from pydantic import ValidationError
 
-from mcptap.exchange import RpcError, UnansweredError
+from mcptap.exchange import RpcError
 from mcptap.model import Json
 from mcptap.protocol import CLIENT_INFO_META, VERSION_META, era_of, meta_of
 from mcptap.tap.channel import WireError, raw_error
@@ -191,7 +191,7 @@ class _Outbound:
         try:
             return cast("dict[str, Any]", await self._peer.request(method, params))
         except RpcError as error:
-            raise WireError(error.error, unanswered=isinstance(error, UnansweredError)) from None
+            raise WireError(error.error, type(error)) from None
 
 
 class _PipeContext(_Outbound):

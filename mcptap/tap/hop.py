@@ -164,7 +164,7 @@ class _Way:
         try:
             return as_result(await self._run(message, innermost))
         except WireError as error:
-            raise (UnansweredError if error.unanswered else RpcError)(error.raw) from None
+            raise error.kind(error.raw) from None
         except MCPError as error:
             raise RpcError(raw_error(error)) from None
 
@@ -209,9 +209,9 @@ async def ask_backend(downstream: Downstream, exchange: Exchange) -> dict[str, A
         backend_session = await downstream.backend_session(exchange.session)
         return as_result(await backend_session.request(exchange))
     except RpcError as error:
-        raise WireError(error.error, unanswered=isinstance(error, UnansweredError)) from None
+        raise WireError(error.error, type(error)) from None
     except McptapError as error:
-        raise WireError({"code": CONNECTION_CLOSED, "message": error.message}, unanswered=True) from error
+        raise WireError({"code": CONNECTION_CLOSED, "message": error.message}, UnansweredError) from error
 
 
 class SchemaBook:

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
-from mcptap.exchange import INTERNAL_ERROR, RpcError, UnansweredError, given_id
+from mcptap.exchange import INTERNAL_ERROR, RpcError, UnansweredError, UnintelligibleError, given_id
 from mcptap.model import Json
 from mcptap.protocol import INVALID_REQUEST, STREAM_CLOSED
 from mcptap.tap.link import Frame, Id, Link
@@ -240,11 +240,12 @@ class Peer:
                 call.settle(UnansweredError.of(CONNECTION_CLOSED, reason))
             self._handler.on_closed(reason)
 
-    def failed(self, request_id: Id, reason: str) -> None:
+    def failed(self, request_id: Id, reason: str, *, was_heard: bool = False) -> None:
         """Fail one request of ours; see `Receiver.failed`."""
         call = self._calls.get(request_id)
         if call is not None:
-            call.settle(UnansweredError.of(CONNECTION_CLOSED, reason))
+            kind = UnintelligibleError if was_heard else UnansweredError
+            call.settle(kind.of(CONNECTION_CLOSED, reason))
 
     def paused(self, request_id: Id) -> None:
         """Tell in its place that a stream was closed in mid-request; see `Receiver.paused`."""

@@ -1,8 +1,9 @@
 """A server of the modern era alone, on the SDK: it refuses ``initialize`` and asks by ``input_required``.
 
-    python -m tests.servers.modern_only stdio|http [PORT]
+    python -m tests.servers.modern_only stdio|http [PORT] [--plain STATUS]
 
-Over HTTP its endpoint is ``/mcp``, and ``{"ready": PORT}`` on stdout says which port it listens on.
+Over HTTP its endpoint is ``/mcp``, and ``{"ready": PORT}`` on stdout says which port it listens on. With
+``--plain`` it knows nothing of ``initialize``: the answer is that status and a line of text, no JSON-RPC.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.resolve import Elicit, ElicitationResult, Resolve
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 NOTE = "note://one"
 server = MCPServer("modern-only", version="1.0.0")
@@ -74,10 +78,22 @@ async def _refuse_handshakes(ctx: ServerRequestContext[Any, Any], call_next: Cal
     return await call_next(ctx)
 
 
+class PlainRefusal(BaseHTTPMiddleware):
+    def __init__(self, app: Any, status: int) -> None:
+        super().__init__(app)
+        self._status = status
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        if b'"initialize"' in await request.body():
+            return PlainTextResponse("Bad request\n", self._status)
+        return await call_next(request)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("transport", choices=["stdio", "http"])
     parser.add_argument("port", type=int, nargs="?", default=0)
+    parser.add_argument("--plain", type=int)
     options = parser.parse_args()
     server._lowlevel_server.middleware.insert(0, _refuse_handshakes)
     if options.transport == "stdio":
@@ -85,7 +101,10 @@ def main() -> None:
         return
     listening = socket.create_server(("127.0.0.1", options.port), backlog=128)
     print(json.dumps({"ready": listening.getsockname()[1]}), flush=True)
-    uvicorn.Server(uvicorn.Config(server.streamable_http_app(), log_level="warning")).run(sockets=[listening])
+    app: Any = server.streamable_http_app()
+    if options.plain:
+        app.add_middleware(PlainRefusal, status=options.plain)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -199,7 +199,7 @@ class _Connection:
                 cancelled=exchange.cancelled,
             )
         except UnansweredError as error:
-            if PROBE not in exchange.notes:
+            if not isinstance(error, exchange.notes.get(PROBE, ())):
                 self._backend.on_trouble(UpstreamError(str(error)))
             raise
         except anyio.get_cancelled_exc_class():
@@ -264,7 +264,7 @@ class _Connection:
         self._backend.report(message)
 
     def on_closed(self, reason: str) -> None:
-        if not any(PROBE in exchange.notes for exchange in self._routing.in_flight()):
+        if not any(exchange.notes.get(PROBE) is UnansweredError for exchange in self._routing.in_flight()):
             self._backend.on_lost(self._key, reason)
 
 

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 import anyio
 
 from mcptap.bridging import to_modern
-from mcptap.errors import McptapError
-from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
+from mcptap.errors import McptapError, UpstreamError
+from mcptap.exchange import Exchange, RpcError, Session, UnansweredError, UnintelligibleError
 from mcptap.matching.canonical import capabilities_of
 from mcptap.model import Era, Json
 from mcptap.protocol import INVALID_PARAMS, META, PROBE, RESERVED_META_PREFIX, meta_of
@@ -146,20 +146,18 @@ class Bridge:
         client.refused = False
         refused: RpcError | None = None
         if self._speaks_handshake is not False or self._refused_before("handshake", exchange):
+            if not self._speaks_handshake:
+                exchange.notes[PROBE] = UnintelligibleError
             try:
                 result = await way.request(downstream, exchange)
             except RpcError as error:
-                if self._speaks_handshake or isinstance(error, UnansweredError):
+                if self._speaks_handshake or self._is_away(error):
                     raise
                 refused = error
             else:
                 self._speaks_handshake = True
                 return result
-        host = downstream
-        if refused is not None:
-            # A server on a pipe may hold on to the era of the first message that it got.
-            downstream.drop(exchange.session)
-            host = downstream.sibling()
+        host = downstream if refused is None else await self._after(refused, downstream, exchange)
         bridged = HandshakeClient(host, exchange.session.client, self._around)
         try:
             result = await bridged.open(exchange, way)
@@ -208,7 +206,7 @@ class Bridge:
         bridges = self._at_once or client.refused or str(exchange.id).startswith(_NPM_PROBE)
         if self._speaks_modern is None or not bridges or self._refused_before("modern", exchange):
             if bridges:
-                exchange.notes[PROBE] = True
+                exchange.notes[PROBE] = UnansweredError
             try:
                 found = await way.request(downstream, exchange)
             except RpcError as error:
@@ -233,20 +231,28 @@ class Bridge:
                 for key, value in meta_of(exchange.params).items()
                 if key.startswith(RESERVED_META_PREFIX)
             }
-            session = exchange.session
-            probe = Exchange(session, _DISCOVER, {META: meta}, NoChannel(), notes={PROBE: True})
             try:
-                backend_session = await downstream.backend_session(session)
-                with anyio.move_on_after(_PROBE_PATIENCE):
-                    found = await backend_session.request(probe)
-                    self._speaks_modern = to_modern.speaks_modern(found) or None
-            except UnansweredError:
-                downstream.drop(session)  # it may have ended with the connection
-            except RpcError:
-                pass
+                self._speaks_modern = await self._probe(downstream, exchange.session, meta) or None
             except McptapError:
                 return True
             return bool(self._speaks_modern)
+
+    async def _probe(self, downstream: Downstream, session: Session, meta: Json) -> bool:
+        """Ask the server, unrecorded, whether it speaks the modern era.
+
+        Raises:
+            McptapError: It can't be reached.
+        """
+        probe = Exchange(session, _DISCOVER, {META: meta}, NoChannel(), notes={PROBE: UnansweredError})
+        try:
+            backend_session = await downstream.backend_session(session)
+            with anyio.move_on_after(_PROBE_PATIENCE):
+                return to_modern.speaks_modern(await backend_session.request(probe))
+        except UnansweredError:
+            downstream.drop(session)  # it may have ended with the connection
+        except RpcError:
+            pass
+        return False
 
     async def _open(self, client: _Client, exchange: Exchange, way: Way, refused: RpcError | None) -> None:
         if len(client.modern) >= _MOST_ABILITIES:
@@ -261,6 +267,28 @@ class Bridge:
         client.modern[capabilities_of(exchange.params)] = bridged
         client.opened(way)
         self._speaks_modern, self._speaks_handshake = False, True
+
+    async def _after(self, refused: RpcError, downstream: Downstream, exchange: Exchange) -> Downstream:
+        """A connection for a client whose ``initialize`` was refused.
+
+        Raises:
+            UnintelligibleError: The refusal was no JSON-RPC, and nobody is there for the modern era either.
+        """
+        # A server on a pipe may hold on to the era of the first message that it got.
+        downstream.drop(exchange.session)
+        host = downstream.sibling()
+        if isinstance(refused, UnintelligibleError):
+            session = host.new_session("modern", exchange.session.client)
+            if not await self._probe(host, session, to_modern.envelope(exchange.params)):
+                self._around.trouble(UpstreamError(str(refused)))
+                raise refused
+        return host
+
+    def _is_away(self, error: RpcError) -> bool:
+        """Whether an error says that nobody is there, rather than that the request is not understood."""
+        if isinstance(error, UnintelligibleError) or self._replays:
+            return False
+        return isinstance(error, UnansweredError)
 
     def _refused_before(self, era: Era, exchange: Exchange) -> bool:
         """Whether a recording has a refusal of this request, which is then played."""

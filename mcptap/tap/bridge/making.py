@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from anyio.abc import TaskGroup
 
+from mcptap.errors import McptapError
 from mcptap.model import Json
 from mcptap.player import Player
 from mcptap.tap.bridge.bridge import Bridge, Eagerness
@@ -27,6 +28,7 @@ def make_bridge(
     tasks: TaskGroup,
     player: Player | None,
     learn: Callable[[Json], None],
+    trouble: Callable[[McptapError], None],
 ) -> Bridge | None:
     """Make the bridge, if there is to be one.
 
@@ -36,6 +38,7 @@ def make_bridge(
         tasks: Owns what goes on while no request of a client is open.
         player: What answers in a replay; ``None`` for a live server.
         learn: Takes results of ``tools/list``, from which headers are made.
+        trouble: Told why the server can't be used.
     """
     if bridging == "off" or (bridging is None and player is not None):
         return None
@@ -43,6 +46,7 @@ def make_bridge(
         tasks=tasks,
         would_answer=player.knows if player else lambda *_: True,
         learn=learn,
+        trouble=trouble,
         lifetime=STATE_LIFETIME,
     )
     eagerness: Eagerness = "at once" if bridging == "auto" else "unless it falls back"

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from anyio.abc import TaskGroup
 
+from mcptap.errors import McptapError
 from mcptap.exchange import Exchange, Session
 from mcptap.model import Era, Json
 from mcptap.tap.downstream import Downstream
@@ -41,10 +42,12 @@ class Surroundings:
         tasks: Owns what goes on while no request of the client is open.
         would_answer: Whether the backend could answer a request of mcptap's own: a recording may not.
         learn: Takes results of ``tools/list``, from which headers are made.
+        trouble: Told why the server can't be used, where nobody else has said it.
         lifetime: Seconds for which a client may take to answer what the server asked.
     """
 
     tasks: TaskGroup
     would_answer: WouldAnswer
     learn: Callable[[Json], None]
+    trouble: Callable[[McptapError], None]
     lifetime: float

@@ -28,8 +28,14 @@ class Receiver(Protocol):
                 transport doesn't tell.
         """
 
-    def failed(self, request_id: Id, reason: str) -> None:
-        """Learn that one request of ours will get no answer, and why; the others may."""
+    def failed(self, request_id: Id, reason: str, *, was_heard: bool = False) -> None:
+        """Learn that one request of ours will get no answer, and why; the others may.
+
+        Args:
+            request_id: Its id.
+            reason: Why, in one line.
+            was_heard: Whether the other side is there, and said something that is no JSON-RPC.
+        """
 
     def paused(self, request_id: Id) -> None:
         """Learn that the server closed the stream of a request of ours, which goes on on another one."""

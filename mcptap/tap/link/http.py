@@ -146,7 +146,7 @@ class _HttpLink:
             if kind == "text/event-stream" and response.is_success:
                 await self._stream(response, request_id)
                 return
-            self._receiver.failed(request_id, explain_status(self._url, response))
+            self._receiver.failed(request_id, explain_status(self._url, response), was_heard=True)
 
     def _moved(self, response: httpx2.Response) -> bool:
         """Follow a redirect that keeps the method and the origin, such as one to a trailing slash."""

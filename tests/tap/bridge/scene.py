@@ -205,7 +205,7 @@ def play(
     async def run() -> None:
         with anyio.fail_after(PATIENCE):
             async with anyio.create_task_group() as tasks:
-                around = Surroundings(tasks, lambda *_: True, lambda _: None, lifetime)
+                around = Surroundings(tasks, lambda *_: True, lambda _: None, lambda _: None, lifetime)
                 downstreams = Downstreams(server, tasks)
                 await scene(Scene(server, Bridge(downstreams, around, eagerness), tasks))
                 tasks.cancel_scope.cancel()

@@ -11,7 +11,7 @@ import pytest
 
 from mcptap.cassette.reader import open_cassette
 from tests.clients.raw import HttpClient, Message, PipeClient, handshake
-from tests.http.running import PATIENCE, WIRE, interactions, mcptap, mcptap_on_stdio
+from tests.http.running import PATIENCE, WIRE, interactions, mcptap, mcptap_on_stdio, server
 
 OLD = [*WIRE, "--era", "handshake"]
 NEW = [*WIRE, "--era", "modern"]
@@ -115,6 +115,31 @@ def test_an_old_client_uses_a_modern_server_and_its_recording(tmp_path: Path) ->
             assert await tap.wait() == 0, tap.stderr
         made = [each["method"] for each in interactions(cassette)]
         assert made[:2] == ["initialize", "server/discover"]
+        async with mcptap_on_stdio("replay", "--bridge", "auto", cassette) as tap:
+            assert await use(tap) == live
+
+    run(work())
+
+
+@pytest.mark.parametrize("status", [400, 404, 415])
+def test_an_old_client_uses_a_modern_server_that_refuses_initialize_without_json_rpc(
+    status: int, tmp_path: Path
+) -> None:
+    cassette = tmp_path / "rec.jsonl"
+
+    async def use(tap: PipeClient) -> str:
+        assert (await handshake(tap)).result["serverInfo"]["name"] == "modern-only"
+        outcome: str = (await tap.call("add", {"a": 1, "b": 2})).outcome
+        tap.close_stdin()
+        assert await tap.wait() == 0, tap.stderr
+        assert "answered" not in tap.stderr
+        return outcome
+
+    async def work() -> None:
+        async with server("modern_only", "http", "0", "--plain", str(status)) as upstream:
+            url = f"{upstream.url}/mcp"
+            async with mcptap_on_stdio("record", "-o", cassette, "--url", url) as tap:
+                live = await use(tap)
         async with mcptap_on_stdio("replay", "--bridge", "auto", cassette) as tap:
             assert await use(tap) == live
 
