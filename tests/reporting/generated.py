@@ -28,13 +28,14 @@ WORDS = ("alpha", "beta", "recording", "latency", "éclair", "東京", "<b>bold<
 
 
 def records(number: int, seed: int = 7) -> Iterator[SessionStart | Interaction | Message]:
-    """``number`` interactions in sessions of a few hundred, some of which fail."""
+    """``number`` interactions in sessions of a few hundred, three at a time; some of them fail."""
     chance = random.Random(seed)
-    at, session = 0.0, 0
+    at, opened = 0.0, 0
     for seq in range(1, number + 1):
         at += chance.expovariate(20)
-        if seq % 400 == 1:
-            session += 1
+        session = min(opened + 1, 1 + seq // 200 + chance.randrange(3))
+        if session > opened:
+            opened = session
             yield SessionStart(session, at, "handshake", "stdio", {"name": f"client {session % 3}"})
         if seq % 50 == 0:
             yield Message(session, at, "server", "notifications/tools/list_changed")
