@@ -180,6 +180,19 @@ def test_the_theme_can_be_chosen(chromium: Browser, recording: Path) -> None:
         expect(opened.get_by_role("button", name="Theme: dark")).to_be_visible()
 
 
+def test_numbers_that_no_clock_gives_do_no_harm(chromium: Browser, recording: Path) -> None:
+    odd = '{"kind":"interaction","seq":%d,"session":1,"at":%s,"ms":%s,"method":"odd","outcome":"cancelled"}\n'
+    with recording.open("a") as file:
+        for seq, (at, ms) in enumerate(
+            [("1e999", "1e999"), ("-5", "-1e300"), ("1e300", "0"), ("0", "1e300")], 400
+        ):
+            file.write(odd % (seq, at, ms))
+    with page(chromium, report(recording)) as opened:
+        expect(opened.locator("#found")).to_contain_text("306 of 306")
+        opened.get_by_label("Method").select_option("odd")
+        expect(opened.locator("#found")).to_contain_text("4 of 306")
+
+
 def test_50_000_requests_open_and_only_those_in_sight_are_elements(chromium: Browser, tmp_path: Path) -> None:
     with page(chromium, report(write(tmp_path / "big.jsonl", 50_000))) as opened:
         expect(opened.locator("#found")).to_contain_text("50,000 of 50,000 requests")

@@ -24,7 +24,8 @@ function ticks(from, to, most = 8) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough);
   const found = [];
-  for (let tick = Math.ceil(from / step) * step; tick <= to; tick += step) found.push(tick);
+  const first = Math.ceil(from / step) * step;
+  for (let tick = first; tick <= to && found.length <= 2 * most; tick += step) found.push(tick);
   return found;
 }
 

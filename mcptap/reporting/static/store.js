@@ -20,6 +20,9 @@ function bytesOf(base64) {
 function asRow(cells) {
   const row = {};
   for (let place = 0; place < facts.columns.length; place += 1) row[facts.columns[place]] = cells[place];
+  // A recording may hold numbers that no clock gives, and no drawing can be made of.
+  if (!Number.isFinite(row.at)) row.at = 0;
+  for (const name of ["ms", "proxy_ms", "was"]) if (!Number.isFinite(row[name])) row[name] = null;
   row.took = (row.ms ?? 0) + (row.proxy_ms ?? 0);
   row.end = row.at + row.took / 1000;
   row.words = `${row.method} ${row.target} ${row.outcome} ${row.note} ${row.seq}`.toLowerCase();
