@@ -6,10 +6,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from playwright.sync_api import ViewportSize
+
 from tests.reporting.browsing import browser, page, report
 from tests.reporting.generated import write
 
-_SIZE = {"width": 1280, "height": 860}
+_SIZE = ViewportSize(width=1280, height=860)
 
 
 def take(folder: Path) -> None:
