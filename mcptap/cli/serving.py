@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 
 _FASTMCP_LOGS: Final = "FASTMCP_LOG_ENABLED"
 
+# The hosts to listen on that a browser of this machine reaches, and as what.
+_LOOPBACK: Final = {
+    "127.0.0.1": "127.0.0.1",
+    "localhost": "localhost",
+    "::1": "[::1]",
+    "0.0.0.0": "127.0.0.1",  # noqa: S104 - only looked up
+    "::": "[::1]",
+}
+
 
 @contextlib.contextmanager
 def quiet_libraries(*, debug: bool) -> Iterator[None]:
@@ -53,6 +62,8 @@ def make_view(front: Front, redaction: tuple[str, ...] | None = None) -> View:
     """
     if front.transport == "stdio":
         raise click.UsageError("--ui needs a front that a browser reaches: add --transport http")
+    if front.host not in _LOOPBACK:
+        raise click.UsageError(f"--ui is for this machine alone: --host {front.host} leaves it out")
     from mcptap.cli.viewing import View  # noqa: PLC0415 - imports FastMCP
 
     return View(redaction)
@@ -158,7 +169,8 @@ async def _serve(tap: Tap, front: Front, view: View | None) -> None:
                     await serving()
                 else:
                     page = view.page_of(tap)
-                    tap.report(f"look at it at {page.address(address_of(taken, ''))}")
+                    port = taken.getsockname()[1]
+                    tap.report(f"look at it at {page.address(f'http://{_LOOPBACK[front.host]}:{port}')}")
                     await serving(around=page.before)
             tasks.cancel_scope.cancel()
 

@@ -78,6 +78,7 @@ class Feed:
         self._bytes = 0
         self._sessions: OrderedDict[int, tuple[int, SessionLine]] = OrderedDict()
         self._notices: list[str] = []
+        self._started_at: str | None = None  # of the run that writes, where it is not the first
 
     def append(self, line: Mapping[str, Any]) -> int:
         """Take a line of the recording, and show what it changes.
@@ -97,6 +98,9 @@ class Feed:
             case Interaction() as ended:
                 self._show(ended, pending=False)
             case SessionStart() as start:
+                if start.started_at != self._started_at:
+                    self._started_at = start.started_at
+                    self._give_up_pending()
                 summary = Summary()
                 summary.open_session(start)
                 self._sessions[start.session] = (self._version, summary.sessions[start.session])
@@ -173,6 +177,13 @@ class Feed:
             counted.at, counted.client = line.at, line.client
             counted.era, counted.transport = line.era, line.transport
         return summary
+
+    def _give_up_pending(self) -> None:
+        """Show what an earlier run has left open as what it is: unanswered."""
+        for joined in self._joiner.unanswered():
+            if isinstance(joined.record, Interaction):
+                self._show(joined.record, pending=False)
+        self._joiner = Joiner()
 
     def _take_event(self, line: Mapping[str, Any]) -> None:
         """Count an event of a pending call; the first of them are kept to be shown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -130,6 +131,16 @@ async def test_a_call_is_told_when_it_comes_and_again_when_it_ends() -> None:
     version, change = changes(feed, version)
     assert outcomes(change) == [(2, "disconnected")]
     assert changes(feed, version) == (version, {})
+
+
+async def test_what_an_earlier_run_has_left_open_is_unanswered() -> None:
+    feed = Feed()
+    feed.append(lines.begin_line(samples.SPLIT))
+    again = replace(samples.SESSION, session=2, started_at="2026-11-23T00:00:00.000Z")
+    feed.append(lines.session_line(again))
+    feed.append(lines.begin_line(replace(samples.SPLIT, seq=3)))
+    feed.append(lines.session_line(replace(again, session=3)))
+    assert outcomes(changes(feed, -1)[1]) == [(2, "unanswered"), (3, "pending")]
 
 
 async def test_only_the_latest_calls_are_kept_and_the_page_is_told() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -46,3 +47,9 @@ def test_a_front_on_a_pipe_has_no_page(verb: str, tmp_path: Path) -> None:
     done = mcptap(verb, "--ui", *target)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "--transport http" in done.stderr
+
+
+def test_a_front_of_another_address_alone_has_no_page() -> None:
+    done = mcptap("proxy", "--ui", "--transport", "http", "--host", "192.0.2.1", "--", sys.executable)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "this machine alone" in done.stderr
