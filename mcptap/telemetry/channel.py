@@ -13,7 +13,7 @@ from mcptap.exchange import Channel, Exchange, Session, given_id, passed_on_id
 from mcptap.model import Json
 from mcptap.protocol import STREAM_CLOSED
 from mcptap.telemetry import conventions as names
-from mcptap.telemetry.context import parent_of, unsampled, with_context
+from mcptap.telemetry.context import parent_of, unsampled, with_span
 from mcptap.telemetry.operation import Attribute, Connection, uri_of
 from mcptap.telemetry.telemetry import Telemetry
 from mcptap.telemetry.traced import Traced
@@ -113,7 +113,7 @@ async def _say(
     # The SDK's dispatcher would open a span of its own around a request.
     token = attach(unsampled(inside))
     try:
-        given = params if sent.span is None else with_context(params, inside)
+        given = params if sent.span is None else with_span(params, sent.span)
         answer = await send(method, given) or {}
     except BaseException as error:
         sent.raised(error, "cancelled", _given())

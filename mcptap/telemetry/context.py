@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
 
-from opentelemetry import propagate
+from opentelemetry import baggage, propagate
 from opentelemetry.context import Context, get_current
+from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, set_span_in_context
 
 from mcptap.model import Json
 from mcptap.protocol import META, meta_of
+from mcptap.telemetry.private import is_w3c
+from mcptap.telemetry.tracing import Span
+
+_TRACEPARENT: Final = "traceparent"
+_TRACESTATE: Final = "tracestate"
 
 
 def parent_of(
@@ -27,11 +35,15 @@ def parent_of(
         around: The ambient context; by default that of the task.
     """
     current = get_current() if around is None else around
+    carrier = _carrier(meta_of(params))
+    outer = {} if headers is None else _carrier(headers)
+    if not carrier and not outer:
+        return current, ()
     ambient = get_current_span(current).get_span_context()
-    if not ambient.is_valid and headers is not None and (carrier := _carrier(headers)):
-        current = propagate.extract(carrier, current)
+    if not ambient.is_valid and outer:
+        current = propagate.extract(outer, current)
         ambient = get_current_span(current).get_span_context()
-    if not (carrier := _carrier(meta_of(params))):
+    if not carrier:
         return current, ()
     context = propagate.extract(carrier, current)
     parent = get_current_span(context).get_span_context()
@@ -39,18 +51,25 @@ def parent_of(
     return context, (ambient,) if linked else ()
 
 
-def with_context(params: Json | None, context: Context) -> Json | None:
-    """The params with a context in their ``_meta``, in the place of one that is there already."""
+def with_span(params: Json | None, span: Span) -> Json | None:
+    """The params with a span's context in their ``_meta``, in the place of one that is there already."""
     meta = (params or {}).get(META, {})
     if not isinstance(meta, Mapping):
         return params
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier, context)
-    if not carrier:
-        return params
-    # A trace state belongs to the trace that it came with.
-    kept = {name: value for name, value in meta.items() if name != "tracestate"}
-    return {**(params or {}), META: {**kept, **carrier}}
+    if _is_w3c(propagate.get_global_textmap()) and not baggage.get_all(span.around):
+        # What the propagators would write, which they need a multiple of the time for.
+        carrier = {_TRACEPARENT: span.traceparent}
+        if state := span.trace_state:
+            carrier[_TRACESTATE] = state.to_header()
+    else:
+        carrier = {}
+        propagate.inject(carrier, span.within())
+        if not carrier:
+            return params
+    given = {**(params or {}), META: {**meta, **carrier}}
+    if _TRACESTATE in meta and _TRACESTATE not in carrier:  # it belongs to the trace that it came with
+        del given[META][_TRACESTATE]
+    return given
 
 
 def recorded_span(trace_id: str | None, span_id: str | None) -> SpanContext | None:
@@ -72,8 +91,16 @@ def unsampled(context: Context) -> Context:
 def _carrier(source: Mapping[str, object]) -> dict[str, str]:
     """What the propagators may read: values that a client sent as something else can't be a context."""
     found = {}
-    for name in propagate.get_global_textmap().fields:
+    for name in _fields(propagate.get_global_textmap()):
         value = source.get(name)
         if isinstance(value, str):
             found[name] = value
     return found
+
+
+@lru_cache(maxsize=1)
+def _fields(textmap: TextMapPropagator) -> frozenset[str]:
+    return frozenset(textmap.fields)
+
+
+_is_w3c = lru_cache(maxsize=1)(is_w3c)

@@ -58,10 +58,10 @@ def within_span(
     """The context for the server's handlers: FastMCP parents their spans to what ``_meta`` carries."""
     if exchange.span is None:
         return context
-    from mcptap.telemetry.context import with_context  # noqa: PLC0415 - only if it is on
+    from mcptap.telemetry.context import with_span  # noqa: PLC0415 - only if it is on
 
     span: Span = exchange.span  # type: ignore[assignment]
-    params = with_context(context.params, span.within())
+    params = with_span(context.params, span)
     return replace(context, params=params, meta=(params or {}).get(META))
 
 

@@ -17,6 +17,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, TraceState
 
 from mcptap.telemetry import conventions as names
+from mcptap.telemetry.direct import DirectSpan
+from mcptap.telemetry.operation import Operation
 
 _START_AND_END: Final = Struct("<BQBQ").pack
 _FIXED64: Final = Struct("<BQ").pack
@@ -30,28 +32,74 @@ _OF_ONE_REQUEST: Final = frozenset({names.REQUEST_ID, names.SEQ, names.PROXY_DUR
 
 def encode(spans: Sequence[ReadableSpan]) -> bytes:
     """The body of an ``ExportTraceServiceRequest``; all spans have one resource and one scope."""
-    envelope = encode_spans(spans[:1]).resource_spans[0]
+    return _request(spans[0], [_span(span) for span in spans])
+
+
+def encode_direct(spans: Sequence[DirectSpan]) -> bytes:
+    """The same of mcptap's own spans."""
+    return _request(spans[0].readable(), [_direct(span) for span in spans])
+
+
+def _request(first: ReadableSpan, bodies: Sequence[bytes]) -> bytes:
+    envelope = encode_spans([first]).resource_spans[0]
     envelope.scope_spans[0].ClearField("spans")
     scope = envelope.scope_spans[0].SerializeToString()
-    scope += b"".join(_bytes(2, _span(span)) for span in spans)
+    scope += b"".join([b"\x12" + _varint(len(body)) + body for body in bodies])
     envelope.ClearField("scope_spans")
     return _bytes(1, envelope.SerializeToString() + _bytes(2, scope))
+
+
+def _direct(span: DirectSpan) -> bytes:
+    own, parent, status = span.attributes, span.parent, span.status
+    shared = span.operation.attributes
+    if own.keys().isdisjoint(shared):
+        about = _shared(span.operation, span.kind)
+    else:  # what is known at the end is what counts
+        about = _name_and_kind(span.operation.span_name, span.kind)
+        own = {**shared, **own}
+    parts = [
+        _IDS % (span.trace_number.to_bytes(16), span.span_number.to_bytes(8)),
+        b"" if parent is None else b"\x22\x08" + parent.span_id.to_bytes(8),
+        about,
+        _START_AND_END(7 << 3 | 1, span.start_time, 8 << 3 | 1, span.end_time),
+        *map(_attribute, own.items()),
+        _status(status.status_code.value, status.description),
+        _REMOTE_FLAGS if parent is not None and parent.is_remote else _FLAGS,
+    ]
+    if span.trace_state:
+        parts.append(_state(span.trace_state))
+    if span.links:
+        parts += map(_link, span.links)
+    if span.events:
+        parts += map(_event, span.events)
+        if dropped := getattr(span.events, "dropped", 0):
+            parts.append(b"\x60" + _varint(dropped))
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=1024)
+def _shared(operation: Operation, kind: SpanKind) -> bytes:
+    attributes = b"".join(map(_attribute, operation.attributes.items()))
+    return _name_and_kind(operation.span_name, kind) + attributes
+
+
+def _name_and_kind(name: str, kind: SpanKind) -> bytes:
+    encoded = name.encode("utf-8", "replace")
+    return b"\x2a" + _varint(len(encoded)) + encoded + _KINDS[kind]
 
 
 def _span(span: ReadableSpan) -> bytes:
     context, parent, status = span.context, span.parent, span.status
     assert context is not None  # noqa: S101 - every span of mcptap's has one
-    name = span.name.encode("utf-8", "replace")
     parts = [
         _IDS % (context.trace_id.to_bytes(16), context.span_id.to_bytes(8)),
         _state(context.trace_state),
         b"" if parent is None else b"\x22\x08" + parent.span_id.to_bytes(8),
-        b"\x2a" + _varint(len(name)) + name,
-        _KINDS[span.kind],
+        _name_and_kind(span.name, span.kind),
         _START_AND_END(7 << 3 | 1, span.start_time or 0, 8 << 3 | 1, span.end_time or 0),
         *map(_attribute, (span.attributes or {}).items()),
         *map(_event, span.events),
-        *map(_link, span.links),
+        *[_link(link.context) for link in span.links],
         _status(status.status_code.value, status.description),
         _REMOTE_FLAGS if parent is not None and parent.is_remote else _FLAGS,
     ]
@@ -65,8 +113,7 @@ def _event(event: Any) -> bytes:
     return _bytes(11, _FIXED64(1 << 3 | 1, event.timestamp) + _text(2, event.name) + attributes)
 
 
-def _link(link: Any) -> bytes:
-    context: SpanContext = link.context
+def _link(context: SpanContext) -> bytes:
     ids = _IDS % (context.trace_id.to_bytes(16), context.span_id.to_bytes(8))
     flags = b"\x35\x00\x03\x00\x00" if context.is_remote else b"\x35\x00\x01\x00\x00"
     return _bytes(13, ids + flags)

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from opentelemetry.context import get_current
-from opentelemetry.metrics import Histogram
 from opentelemetry.trace import SpanKind
 
 from mcptap.exchange import Backend, BackendSession, Exchange, Session
 from mcptap.model import Json, Target
 from mcptap.telemetry import conventions as names
-from mcptap.telemetry.context import with_context
+from mcptap.telemetry.context import with_span
+from mcptap.telemetry.metrics import Durations
 from mcptap.telemetry.operation import Attribute, Connection, connection_attributes, server_of
 from mcptap.telemetry.telemetry import Telemetry
 from mcptap.telemetry.traced import Traced, given_up
@@ -61,7 +61,7 @@ class TracedHop:
         )  # fmt: skip
         if traced.span is not None:
             exchange.notes["hop"] = traced.span
-            exchange.params = with_context(params, traced.span.within())
+            exchange.params = with_span(params, traced.span)
         try:
             result = await inner.request(exchange)
         except BaseException as error:
@@ -80,7 +80,7 @@ class TracedHop:
         connection = self.connection(session, params)
         traced = Traced(self._telemetry, SpanKind.CLIENT, method, params, connection, parent=get_current())
         if traced.span is not None:
-            params = with_context(params, traced.span.within())
+            params = with_span(params, traced.span)
         try:
             await inner.notify(method, params)
         except BaseException as error:
@@ -129,7 +129,7 @@ class MeasuredSessions:
 
 @contextlib.asynccontextmanager
 async def _measured(
-    histogram: Histogram | None, session: Session, connection: Callable[[], Connection]
+    histogram: Durations | None, session: Session, connection: Callable[[], Connection]
 ) -> AsyncIterator[None]:
     """Record how long a session lasts; a stateless client of the modern era has none over HTTP."""
     started = time.perf_counter()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
-from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from mcptap.telemetry import conventions as names
-from mcptap.telemetry.operation import Attribute
+from mcptap.telemetry.durations import Counted
+from mcptap.telemetry.operation import Attributes
+from mcptap.telemetry.tracing import Span
 
 Reader: TypeAlias = Callable[[], int]
 """Reads a count that only grows."""
@@ -22,20 +24,37 @@ _COUNTERS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
+class Durations(Protocol):
+    """A histogram of durations."""
+
+    def record(self, seconds: float, attributes: Attributes, span: Span | None = None) -> None:
+        """Record one.
+
+        Args:
+            seconds: How long it took.
+            attributes: What the histogram tells apart.
+            span: What took so long.
+        """
+
+
 class Instruments:
     """Everything that is measured.
 
     Args:
-        meter: Makes the instruments.
+        meter: Makes the instruments;
+        counted: but makes the histograms, if there is one.
     """
 
-    def __init__(self, meter: Meter) -> None:
-        self.server_operation = _histogram(meter, names.SERVER_OPERATION_DURATION, "From arrival to answer.")
-        self.client_operation = _histogram(meter, names.CLIENT_OPERATION_DURATION, "From sending to answer.")
-        self.server_session = _histogram(meter, names.SERVER_SESSION_DURATION, "Of a client's session.")
-        self.client_session = _histogram(
-            meter, names.CLIENT_SESSION_DURATION, "Of a session with the real server."
-        )
+    def __init__(self, meter: Meter, counted: Counted | None = None) -> None:
+        def histogram(name: str, description: str) -> Durations:
+            if counted is not None:
+                return counted.histogram(name, description)
+            return _MeterHistogram(meter, name, description)
+
+        self.server_operation = histogram(names.SERVER_OPERATION_DURATION, "From arrival to answer.")
+        self.client_operation = histogram(names.CLIENT_OPERATION_DURATION, "From sending to answer.")
+        self.server_session = histogram(names.SERVER_SESSION_DURATION, "Of a client's session.")
+        self.client_session = histogram(names.CLIENT_SESSION_DURATION, "Of a session with the real server.")
         self._readers: dict[str, list[Reader]] = {name: [] for name in _COUNTERS}
         for name, (unit, description) in _COUNTERS.items():
             meter.create_observable_counter(name, [self._observer(name)], unit, description)
@@ -57,18 +76,14 @@ class Instruments:
         return observe
 
 
-def _histogram(meter: Meter, name: str, description: str) -> Histogram:
-    return meter.create_histogram(
-        name,
-        unit="s",
-        description=description,
-        explicit_bucket_boundaries_advisory=[float(each) for each in names.DURATION_BOUNDARIES],
-    )
+class _MeterHistogram:
+    def __init__(self, meter: Meter, name: str, description: str) -> None:
+        self._histogram = meter.create_histogram(
+            name,
+            unit="s",
+            description=description,
+            explicit_bucket_boundaries_advisory=[float(each) for each in names.DURATION_BOUNDARIES],
+        )
 
-
-def record(histogram: Histogram, seconds: float, *parts: Mapping[str, Attribute]) -> None:
-    """Record a duration with the attributes of all parts."""
-    attributes: dict[str, Attribute] = {}
-    for part in parts:
-        attributes |= part
-    histogram.record(seconds, attributes)
+    def record(self, seconds: float, attributes: Attributes, span: Span | None = None) -> None:
+        self._histogram.record(seconds, attributes, None if span is None else span.within())

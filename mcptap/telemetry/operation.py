@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from mcptap.model import Json, Outcome, Target
@@ -23,9 +23,9 @@ _NO_CODE: Final = "_OTHER"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """What all requests of one kind have in common.
+    """What all requests of one kind have in common; there is one object of each (`operation_of`).
 
     Attributes:
         span_name: ``{method} {target}``, with a target only where there are few.
@@ -36,8 +36,7 @@ class Operation:
     attributes: Attributes
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """One side of the tap as the conventions describe it.
 
     Attributes:

@@ -13,7 +13,9 @@ from typing import Any
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from mcptap.telemetry.encoding import encode
+from mcptap.telemetry.direct import DirectSpan
+from mcptap.telemetry.encoding import encode, encode_direct
+from mcptap.telemetry.private import http_send
 from mcptap.telemetry.settings import Otlp, Protocol
 
 
@@ -27,15 +29,19 @@ def span_exporter(otlp: Otlp, protocol: Protocol | None = None) -> SpanExporter:
     return _grpc(otlp.endpoint) if (protocol or otlp.protocol) == "grpc" else _http(otlp.endpoint)
 
 
+class DirectExporter(SpanExporter):
+    """Marks the exporters that take `DirectSpan`s too."""
+
+
 def _http(endpoint: str | None) -> SpanExporter:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
-    class HttpSpanExporter(OTLPSpanExporter):
+    class HttpSpanExporter(OTLPSpanExporter, DirectExporter):
         def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-            send = getattr(getattr(self, "_client", None), "export", None)
+            send = http_send(self)
             if send is None:
-                return super().export(spans)
-            return SpanExportResult.SUCCESS if send(encode(spans)).success else SpanExportResult.FAILURE
+                return super().export(_readable(spans))
+            return SpanExportResult.SUCCESS if send(_encoded(spans)).success else SpanExportResult.FAILURE
 
     return HttpSpanExporter(endpoint=endpoint)
 
@@ -46,8 +52,16 @@ def _grpc(endpoint: str | None) -> SpanExporter:
         ExportTraceServiceRequest,
     )
 
-    class GrpcSpanExporter(OTLPSpanExporter):
+    class GrpcSpanExporter(OTLPSpanExporter, DirectExporter):
         def _translate_data(self, data: Sequence[ReadableSpan]) -> Any:
-            return ExportTraceServiceRequest.FromString(encode(data))
+            return ExportTraceServiceRequest.FromString(_encoded(data))
 
     return GrpcSpanExporter(endpoint=endpoint)
+
+
+def _encoded(spans: Sequence[Any]) -> bytes:
+    return encode_direct(spans) if isinstance(spans[0], DirectSpan) else encode(spans)
+
+
+def _readable(spans: Sequence[Any]) -> Sequence[ReadableSpan]:
+    return [each.readable() if isinstance(each, DirectSpan) else each for each in spans]

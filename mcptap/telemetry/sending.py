@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from mcptap.telemetry.direct import DirectSpan
+from mcptap.telemetry.otlp import DirectExporter
+from mcptap.telemetry.private import preferences
 
 _BETWEEN_LINES: Final = 60.0
 _LAST_CHANCE: Final = 0.75
@@ -39,7 +43,7 @@ class Complaints:
         self._report(line)
 
 
-class Delivery(SpanProcessor):
+class Delivery:
     """Batches spans for one exporter, and knows how many never arrived.
 
     Args:
@@ -61,18 +65,14 @@ class Delivery(SpanProcessor):
         """How many spans were not delivered (yet)."""
         return self._ended - self._counted.delivered
 
-    def on_end(self, span: ReadableSpan) -> None:
-        """Take a span that has ended; see `SpanProcessor.on_end`."""
+    def take(self, span: DirectSpan) -> None:
+        """Take a span that has ended."""
         self._ended += 1
-        self._batch.on_end(span)
+        self._batch.on_end(cast("ReadableSpan", span))  # which only passes it on
 
     def shutdown(self) -> None:
-        """Send what is left; see `SpanProcessor.shutdown`."""
+        """Send what is left; it may take as long as the exporter likes."""
         self._batch.shutdown()  # type: ignore[no-untyped-call]
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Send what there is; see `SpanProcessor.force_flush`."""
-        return self._batch.force_flush(timeout_millis)
 
 
 class _Counted(SpanExporter):
@@ -85,7 +85,7 @@ class _Counted(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         why = ""
         try:
-            result = self._exporter.export(spans)
+            result = self._exporter.export(self._in_its_form(spans))
         except Exception as error:  # noqa: BLE001 - an exporter's bug must not end the thread that sends
             result, why = SpanExportResult.FAILURE, f": {type(error).__name__}: {error}"
         if result is SpanExportResult.SUCCESS:
@@ -93,6 +93,9 @@ class _Counted(SpanExporter):
         else:
             self._complaints.say(f"telemetry: {self._name} did not take {len(spans)} spans{why}")
         return result
+
+    def _in_its_form(self, spans: Sequence[Any]) -> Sequence[ReadableSpan]:
+        return spans if isinstance(self._exporter, DirectExporter) else [span.readable() for span in spans]
 
     def shutdown(self) -> None:
         self._exporter.shutdown()
@@ -108,7 +111,7 @@ class WatchedMetrics(MetricExporter):
     """
 
     def __init__(self, exporter: MetricExporter, name: str, complaints: Complaints) -> None:
-        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001
+        super().__init__(*preferences(exporter))
         self._exporter = exporter
         self._name = name
         self._complaints = complaints

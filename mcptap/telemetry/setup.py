@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any, Final, cast
 
@@ -28,8 +28,10 @@ from mcptap import __version__
 from mcptap.errors import UsageError
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.direct import DirectTracing
+from mcptap.telemetry.durations import Counted, can_count
 from mcptap.telemetry.metrics import Instruments
 from mcptap.telemetry.otlp import span_exporter
+from mcptap.telemetry.private import add_to_collected
 from mcptap.telemetry.sending import Complaints, Delivery, WatchedMetrics, end_soon
 from mcptap.telemetry.settings import Protocol, Settings, otlp_of
 from mcptap.telemetry.telemetry import Telemetry, of_application
@@ -40,6 +42,7 @@ _OTLP: Final[Mapping[str, Protocol | None]] = {
     "otlp_proto_http": "http/protobuf",
 }
 _PROMETHEUS: Final = "prometheus"
+_CONSOLE: Final = "console"
 _UNKNOWN_SERVICE: Final = "unknown_service"
 
 
@@ -82,7 +85,8 @@ def set_up(settings: Settings, report: Callable[[str], None], service: str | Non
         tracing = DirectTracing(deliveries, about, scope, _sampler())
     if readers:
         provider = MeterProvider(readers, about, shutdown_on_exit=False)
-        instruments = Instruments(provider.get_meter(names.SCOPE, __version__))
+        counted = _counted(settings, readers, about)
+        instruments = Instruments(provider.get_meter(names.SCOPE, __version__), counted)
 
     def close() -> None:
         shutdowns = [delivery.shutdown for delivery in deliveries]
@@ -114,7 +118,7 @@ def resource(service: str | None = None) -> Resource:
 
 
 def _span_exporter(name: str, url: str | None) -> SpanExporter:
-    if name == "console":
+    if name == _CONSOLE:
         return ConsoleSpanExporter(out=sys.stderr)
     if name in _OTLP:
         return span_exporter(otlp_of("traces", url), _OTLP[name])
@@ -122,7 +126,7 @@ def _span_exporter(name: str, url: str | None) -> SpanExporter:
 
 
 def _metric_exporter(name: str, url: str | None) -> MetricExporter:
-    if name == "console":
+    if name == _CONSOLE:
         return ConsoleMetricExporter(out=sys.stderr)
     otlp = otlp_of("metrics", url)
     if (_OTLP[name] or otlp.protocol) == "grpc":
@@ -137,13 +141,23 @@ def _metric_exporter(name: str, url: str | None) -> MetricExporter:
 
 
 def _metric_reader(name: str, url: str | None, complaints: Complaints) -> MetricReader:
-    if name == "console" or name in _OTLP:
+    if name == _CONSOLE or name in _OTLP:
         exporter: Any = _metric_exporter(name, url)
     else:
         exporter = _plugin("opentelemetry_metrics_exporter", name, "OTEL_METRICS_EXPORTER")()
         if isinstance(exporter, MetricReader):
             return exporter
     return PeriodicExportingMetricReader(WatchedMetrics(exporter, name, complaints))
+
+
+def _counted(settings: Settings, readers: Sequence[MetricReader], about: Resource) -> Counted | None:
+    """What counts durations up in the SDK's place, unless a reader may want something else of them."""
+    if not can_count(os.environ) or not {*_OTLP, _PROMETHEUS, _CONSOLE}.issuperset(settings.metrics):
+        return None
+    counted = Counted(about, InstrumentationScope(names.SCOPE, __version__))
+    for reader in readers:
+        add_to_collected(reader, counted.added_to)
+    return counted
 
 
 def _sampler() -> Sampler:

@@ -69,7 +69,7 @@ class Traced:
         self._agreed: dict[str, Attribute] = {}
         self.span = None
         if telemetry.tracing is not None:
-            attributes = dict(self._operation.attributes)
+            attributes: dict[str, Attribute] = {}
             if request_id is not None:
                 attributes[names.REQUEST_ID] = str(request_id)
             if (uri := uri_of(method, params)) is not None:
@@ -78,7 +78,7 @@ class Traced:
                 attributes |= more
             if telemetry.capture_content and params:
                 attributes |= content.of_params(method, telemetry.redact(params))
-            self.span = telemetry.tracing.start(self._operation.span_name, kind, parent, attributes, links)
+            self.span = telemetry.tracing.start(self._operation, kind, parent, attributes, links)
 
     def agreed(self, version: str | None) -> None:
         """Note the protocol version that an ``initialize`` has led to."""
@@ -109,8 +109,10 @@ class Traced:
             server = self._kind is SpanKind.SERVER
             histogram = instruments.server_operation if server else instruments.client_operation
             seconds = time.perf_counter() - self.started
-            attributes = {**self._operation.attributes, **self._agreed, **ending.metric_attributes()}
-            histogram.record(seconds, attributes)
+            attributes = self._operation.attributes
+            if ending is not SUCCESS or self._agreed:
+                attributes = {**attributes, **self._agreed, **ending.metric_attributes()}
+            histogram.record(seconds, attributes, self.span)
         if (span := self.span) is None:
             return
         if ending is SUCCESS:

@@ -12,13 +12,14 @@ from opentelemetry.trace import (
     SpanKind,
     Status,
     Tracer,
+    TraceState,
     format_span_id,
     format_trace_id,
     set_span_in_context,
 )
 from opentelemetry.trace import Span as ApiSpan
 
-from mcptap.telemetry.operation import Attribute, Attributes
+from mcptap.telemetry.operation import Attribute, Attributes, Operation
 
 UNSET = Status()
 
@@ -27,12 +28,12 @@ class Span(Protocol):
     """A span that is open.
 
     Attributes:
-        context: What names it.
+        around: The context that it was opened in.
         recording: Whether anybody will see it.
         attributes: Further attributes; they are taken when it ends.
     """
 
-    context: SpanContext
+    around: Context
     recording: bool
     attributes: dict[str, Attribute]
 
@@ -43,6 +44,14 @@ class Span(Protocol):
     @property
     def span_id(self) -> str:
         """16 hexadecimal digits."""
+
+    @property
+    def traceparent(self) -> str:
+        """How it is named to others (W3C Trace Context, section 3.2)."""
+
+    @property
+    def trace_state(self) -> TraceState | None:
+        """What vendors have said of its trace."""
 
     def within(self) -> Context:
         """The context of what is done inside it: the span itself, and the baggage that it came with."""
@@ -62,7 +71,7 @@ class Tracing(Protocol):
 
     def start(
         self,
-        name: str,
+        operation: Operation,
         kind: SpanKind,
         parent: Context,
         attributes: dict[str, Attribute],
@@ -71,30 +80,12 @@ class Tracing(Protocol):
         """Open a span now.
 
         Args:
-            name: Its name.
+            operation: Its name, and the attributes that it shares with others.
             kind: Its kind.
             parent: The context that it is opened in.
-            attributes: What is known of it; the span keeps the dict.
+            attributes: What is known of it alone; the span keeps the dict.
             links: The spans that it is linked to.
         """
-
-
-class NamedSpan:
-    """What all spans have."""
-
-    __slots__ = ("context",)
-
-    context: SpanContext
-
-    @property
-    def trace_id(self) -> str:
-        """32 hexadecimal digits."""
-        return format_trace_id(self.context.trace_id)
-
-    @property
-    def span_id(self) -> str:
-        """16 hexadecimal digits."""
-        return format_span_id(self.context.span_id)
 
 
 class ApplicationTracing:
@@ -109,7 +100,7 @@ class ApplicationTracing:
 
     def start(
         self,
-        name: str,
+        operation: Operation,
         kind: SpanKind,
         parent: Context,
         attributes: dict[str, Attribute],
@@ -117,21 +108,41 @@ class ApplicationTracing:
     ) -> Span:
         """Open a span; see `Tracing.start`."""
         span = self._tracer.start_span(
-            name, parent, kind, attributes, [Link(context) for context in links] or None
+            operation.span_name,
+            parent,
+            kind,
+            {**operation.attributes, **attributes},
+            [Link(context) for context in links] or None,
         )
         return _ApplicationSpan(span, parent)
 
 
-class _ApplicationSpan(NamedSpan):
+class _ApplicationSpan:
     def __init__(self, span: ApiSpan, parent: Context) -> None:
         self._span = span
-        self._parent = parent
-        self.context = span.get_span_context()
+        self._context = span.get_span_context()
+        self.around = parent
         self.recording = span.is_recording()
         self.attributes: dict[str, Attribute] = {}
 
+    @property
+    def trace_id(self) -> str:
+        return format_trace_id(self._context.trace_id)
+
+    @property
+    def span_id(self) -> str:
+        return format_span_id(self._context.span_id)
+
+    @property
+    def traceparent(self) -> str:
+        return f"00-{self.trace_id}-{self.span_id}-{self._context.trace_flags:02x}"
+
+    @property
+    def trace_state(self) -> TraceState | None:
+        return self._context.trace_state
+
     def within(self) -> Context:
-        return set_span_in_context(self._span, self._parent)
+        return set_span_in_context(self._span, self.around)
 
     def event(self, name: str, attributes: Attributes) -> None:
         self._span.add_event(name, attributes)

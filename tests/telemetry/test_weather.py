@@ -16,12 +16,15 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from mcptap.errors import UsageError
+from mcptap.telemetry.operation import Connection, operation_of
 from mcptap.telemetry.sending import Complaints, end_soon
 from mcptap.telemetry.settings import Settings
 from mcptap.telemetry.setup import set_up
 from mcptap.telemetry.telemetry import Telemetry
 from tests.http.running import MCPTAP, ROOT
 from tests.telemetry.receivers import Protocol, collector
+
+PING = operation_of("ping", None, Connection("2025-11-25", "stdio"))
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def spans(telemetry: Telemetry, count: int) -> None:
     """Open and end some spans."""
     assert telemetry.tracing is not None
     for _ in range(count):
-        telemetry.tracing.start("ping", SpanKind.SERVER, Context(), {}).end()
+        telemetry.tracing.start(PING, SpanKind.SERVER, Context(), {}).end()
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])

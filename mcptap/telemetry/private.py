@@ -1,0 +1,44 @@
+"""Every private name of OpenTelemetry that mcptap uses, and nothing else does.
+
+``tests/telemetry/test_private.py`` fails when one of them moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+_W3C = [TraceContextTextMapPropagator, W3CBaggagePropagator]
+
+
+def is_w3c(textmap: TextMapPropagator) -> bool:
+    """Whether a propagator is the default one: W3C's trace context and its baggage."""
+    if type(textmap) is not CompositePropagator:
+        return False
+    return [type(each) for each in textmap._propagators] == _W3C  # noqa: SLF001
+
+
+def preferences(exporter: Any) -> tuple[Any, Any]:
+    """The temporality and the aggregation that an exporter of metrics prefers."""
+    return exporter._preferred_temporality, exporter._preferred_aggregation  # noqa: SLF001
+
+
+def http_send(exporter: Any) -> Callable[[bytes], Any] | None:
+    """What an HTTP exporter sends bytes with; ``None`` where it is no longer there."""
+    return getattr(getattr(exporter, "_client", None), "export", None)
+
+
+def add_to_collected(reader: MetricReader, add: Callable[[MetricsData | None], MetricsData | None]) -> None:
+    """Have a reader get more than its provider collects."""
+    collect: Any = reader._collect  # noqa: SLF001
+
+    def collect_more(reader: MetricReader, timeout_millis: float = 10_000) -> MetricsData | None:
+        return add(collect(reader, timeout_millis=timeout_millis))
+
+    reader._set_collect_callback(collect_more)  # type: ignore[arg-type]  # noqa: SLF001
