@@ -119,11 +119,14 @@ class Player:
         recording: The cassette.
         redactors: How what live clients send was redacted when it was recorded: one for each cassette,
             ``None`` for one without redaction.
+
+    Attributes:
+        redactors: The same.
     """
 
     def __init__(self, recording: Recording, redactors: Sequence[Redactor | None] = ()) -> None:
         self._recording = recording
-        self._redactors = redactors
+        self.redactors = redactors
         self._spoken = _spoken(recording)
         self._variants = _Variants(recording)
         self._stages = TaskStages(recording)
@@ -140,7 +143,7 @@ class Player:
 
     def cursor(self) -> Cursor:
         """Begin a client session: it starts at the beginning, whatever the others do (rule 2)."""
-        forms = LiveForms(self._redactors)
+        forms = LiveForms(self.redactors)
         return Cursor(self._recording, self._spoken, self._variants, self._stages, self._tally, forms)
 
     def unused(self) -> list[Entry]:

@@ -20,6 +20,7 @@ from mcptap.model import CassetteHeader, Target
 from mcptap.recorder import Recorder
 from mcptap.redaction.header import redacted_header, redactor_of, same_rules
 from mcptap.redaction.lines import RedactingSink
+from mcptap.redaction.redactor import Redactor
 from mcptap.redaction.rules import BUILT_IN
 
 OnWriteError: TypeAlias = Literal["stop", "continue"]
@@ -76,12 +77,14 @@ def record_to(
 class OpenRecording:
     """A recording that is being made, and the cassette that it goes to.
 
-    ``torn`` is where the torn end of an earlier run was saved, if there was one.
+    ``torn`` is where the torn end of an earlier run was saved, if there was one; ``redactor`` takes
+    the secrets out, unless they are kept.
     """
 
     recorder: Recorder
     path: Path
     torn: Path | None
+    redactor: Redactor | None
 
 
 @contextlib.contextmanager
@@ -125,7 +128,7 @@ def open_recording(
     )
     with _synced(writer, on_failure) if recording.fsync == "interval" else contextlib.nullcontext():
         try:
-            yield OpenRecording(recorder, path, writer.torn)
+            yield OpenRecording(recorder, path, writer.torn, redactor)
         finally:
             with contextlib.suppress(RecordingError):  # on_failure has heard of it
                 recorder.close()

@@ -26,6 +26,7 @@ from mcptap.model import Json, Target
 from mcptap.player import Player
 from mcptap.recorder import Recorder
 from mcptap.recording import Recording, open_recording
+from mcptap.redaction.redactor import Redactor
 from mcptap.tap.backends.live import LiveBackend
 from mcptap.tap.bridge.making import Bridging, make_bridge
 from mcptap.tap.channel import NoChannel
@@ -64,6 +65,7 @@ class Tap(FastMCP[Any]):
         target: The real server, or the one that was recorded.
         telemetry: Where spans and metrics go; ``None`` leaves it to the application's providers.
         replayed_from: The cassettes of a replay.
+        redactors: What takes the secrets out of what is recorded, or has taken them out of what is replayed.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Tap(FastMCP[Any]):
         self._downstreams: Downstreams
         self._nobody: Session
         self._recorder: Recorder | None = None
+        self.redactors: Sequence[Redactor | None] = player.redactors if player is not None else ()
         self.report = report
         self.schemas = SchemaBook()
         self.failure: McptapError | None = None
@@ -265,6 +268,7 @@ class Tap(FastMCP[Any]):
             if opened.torn is not None:
                 self.report(f"the torn end of {opened.path} was cut off and saved as {opened.torn}")
             self._recorder, self.recorded_to, self.recorded = opened.recorder, opened.path, 0
+            self.redactors = [opened.redactor]
             tap_middleware = TapMiddleware(opened.recorder)
             self.middleware.insert(0, tap_middleware)
             try:

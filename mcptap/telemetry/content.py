@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from hashlib import blake2b
+from collections.abc import Iterable, Mapping
 
 from mcptap.codec import dumps
 from mcptap.model import Json, Target
+from mcptap.redaction.header import salt_of
 from mcptap.redaction.redactor import Redactor
 from mcptap.redaction.rules import BUILT_IN
 from mcptap.telemetry import conventions as names
@@ -14,15 +14,23 @@ from mcptap.telemetry.operation import Attribute
 from mcptap.telemetry.telemetry import Redact
 
 
-def redactor(target: Target | None) -> Redact:
-    """What takes secrets out of params and results, by the rules that a cassette has by default.
+def redact_by(redactors: Iterable[Redactor | None], target: Target | None) -> Redact:
+    """What takes secrets out of params and results.
 
     Args:
-        target: The server; its name is the salt of the placeholders, as in its cassettes.
+        redactors: What takes them out of the cassettes that are recorded or replayed, by their own rules.
+            Where those keep their secrets, or there are none, the built-in rules apply.
+        target: The server, whose placeholders are those of its cassettes.
     """
     name = target.name if target is not None else ""
-    salt = blake2b(name.encode(), digest_size=8, person=b"mcptap").hexdigest()
-    return Redactor(BUILT_IN, salt).value
+    rules = [each for each in redactors if each is not None] or [Redactor(BUILT_IN, salt_of(name))]
+
+    def redact(value: Json) -> Json:
+        for each in rules:
+            value = each.value(value)
+        return value
+
+    return redact
 
 
 def redacted_text(redact: Redact, member: str, text: str) -> str:

@@ -32,11 +32,11 @@ def observing(tap: Tap, backend: Backend, recorder: Recorder | None) -> Iterator
     if not telemetry.on:
         yield backend
         return
-    from mcptap.telemetry.content import redactor  # noqa: PLC0415 - only if it is on
+    from mcptap.telemetry.content import redact_by  # noqa: PLC0415 - only if it is on
     from mcptap.telemetry.hops import MeasuredSessions, TracedHop  # noqa: PLC0415 - only if it is on
     from mcptap.telemetry.spans import Scene, TelemetryMiddleware  # noqa: PLC0415
 
-    telemetry.redact = redactor(tap.target)
+    telemetry.redact = redact_by(tap.redactors, tap.target)
     live = tap.player is None
     scene = Scene(
         telemetry,

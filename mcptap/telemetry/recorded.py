@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from mcptap.cassette.reader import Cassette
 from mcptap.model import Event, Interaction, SessionStart
 from mcptap.protocol import VERSION_META, meta_of
+from mcptap.redaction.header import redactor_of
 from mcptap.telemetry import content
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.context import parent_of, recorded_span
@@ -69,7 +70,7 @@ def spans_of(cassette: Cassette, about: About) -> Iterator[ReadableSpan]:
         CassetteError: The cassette is damaged.
     """
     zero = int(datetime.fromisoformat(cassette.header.recorded_at).timestamp() * _NANOSECONDS)
-    redact = content.redactor(cassette.header.upstream)
+    redact = content.redact_by([redactor_of(cassette.header)], cassette.header.upstream)
     sessions: dict[int, SessionStart] = {}
     versions: dict[int, str] = {}
     for record in cassette.records():

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits
 from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
 
-from mcptap.telemetry.encoding import encode
+from mcptap.telemetry.direct import DirectSpan, DirectTracing
+from mcptap.telemetry.encoding import encode, encode_direct
+from mcptap.telemetry.operation import Operation
 from mcptap.telemetry.otlp import span_exporter
 from mcptap.telemetry.settings import Otlp
 from tests.telemetry.receivers import Protocol, collector
@@ -72,7 +86,36 @@ def test_the_exporters_take_the_bytes(protocol: Protocol) -> None:
     assert [each.name for each in received.spans] == ["ping"]
 
 
-def test_the_private_names_of_the_exporters_are_where_they_were() -> None:
-    exporter = HttpSpanExporter(endpoint="http://127.0.0.1:9/v1/traces")
-    assert callable(exporter._client.export)
-    assert callable(GrpcSpanExporter._translate_data)
+@given(
+    st.sampled_from(SpanKind),
+    st.none() | CONTEXTS,
+    ATTRIBUTES,
+    ATTRIBUTES,
+    st.lists(CONTEXTS, max_size=2),
+    st.lists(TEXTS, max_size=4),
+    st.sampled_from([Status(), Status(StatusCode.ERROR, "é" * 200)]),
+)
+def test_the_bytes_of_our_own_spans_say_the_same_as_their_readable_form(
+    kind: SpanKind,
+    parent: SpanContext | None,
+    shared: dict[str, Any],
+    own: dict[str, Any],
+    links: list[SpanContext],
+    events: list[str],
+    status: Status,
+) -> None:
+    ended: list[DirectSpan] = []
+
+    class Taker:
+        take = staticmethod(ended.append)
+
+    tracing = DirectTracing([Taker()], RESOURCE, SCOPE, ALWAYS_ON, SpanLimits(max_events=2))
+    around = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent))
+    span = tracing.start(Operation("näme", shared), kind, around, own, links)
+    for event in events:
+        span.event(event, {"a": 1})
+    span.end(status)
+    readable = [each.readable() for each in ended]
+    assert ExportTraceServiceRequest.FromString(encode_direct(ended)) == encode_spans(readable)
+    assert span.traceparent == f"00-{span.trace_id}-{span.span_id}-01"
+    assert (parent is None) == (readable[0].parent is None)

@@ -1,0 +1,53 @@
+"""The private names of OpenTelemetry are where they were."""
+
+from __future__ import annotations
+
+import pytest
+from opentelemetry import propagate
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader, MetricsData
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from mcptap.telemetry.private import add_to_collected, http_send, is_w3c, preferences
+
+
+def test_an_http_exporter_sends_bytes_and_a_grpc_exporter_asks_for_a_request() -> None:
+    assert callable(http_send(HttpSpanExporter(endpoint="http://127.0.0.1:9/v1/traces")))
+    assert callable(GrpcSpanExporter._translate_data)
+
+
+def test_an_exporter_of_metrics_has_the_preferences_that_the_variables_give_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta")
+    temporality, aggregation = preferences(OTLPMetricExporter(endpoint="http://127.0.0.1:9/v1/metrics"))
+    assert temporality[Histogram] is AggregationTemporality.DELTA
+    assert Histogram in aggregation
+
+
+def test_the_default_propagator_is_known_and_no_other_is() -> None:
+    assert is_w3c(propagate._load_propagators())
+    assert not is_w3c(CompositePropagator([TraceContextTextMapPropagator()]))
+    assert not is_w3c(TraceContextTextMapPropagator())
+
+
+def test_a_reader_gets_what_is_added_whether_its_provider_has_anything_or_not() -> None:
+    given: list[MetricsData | None] = []
+    added = MetricsData([])
+
+    def add(collected: MetricsData | None) -> MetricsData:
+        given.append(collected)
+        return added
+
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    add_to_collected(reader, add)
+    assert reader.get_metrics_data() is added
+    provider.get_meter("test").create_counter("count").add(1)
+    assert reader.get_metrics_data() is added
+    assert given[0] is None
+    assert given[1] is not None
