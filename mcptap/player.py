@@ -83,16 +83,19 @@ class Summary:
         repeated: How many of those got an answer again because there was no further one.
         missed: Requests, and clients' answers to server requests, that the cassette doesn't have.
         unused: Recorded requests that no client made.
+        forwarded: Requests that the cassette doesn't have, and the real server was asked instead.
     """
 
     played: int
     repeated: int
     missed: int
     unused: int
+    forwarded: int = 0
 
     def sentence(self) -> str:
         """The summary in one line for a person."""
-        return f"played {self.played}, repeated {self.repeated}, missed {self.missed}, unused {self.unused}"
+        said = f"played {self.played}, repeated {self.repeated}, missed {self.missed}, unused {self.unused}"
+        return f"{said}, forwarded {self.forwarded}" if self.forwarded else said
 
 
 _Group: TypeAlias = tuple[bytes, bytes | None]
@@ -106,6 +109,7 @@ class _Tally:
     played: int = 0
     repeated: int = 0
     missed: int = 0
+    forwarded: int = 0
     used: set[Entry] = field(default_factory=set)
     keys: set[bytes] = field(default_factory=set)  # of what is used
     reached: dict[_Group, int] = field(default_factory=dict)  # how often one session has asked at most
@@ -177,7 +181,7 @@ class Player:
     def summary(self) -> Summary:
         """How the replay went so far."""
         tally = self._tally
-        return Summary(tally.played, tally.repeated, tally.missed, len(self.unused()))
+        return Summary(tally.played, tally.repeated, tally.missed, len(self.unused()), tally.forwarded)
 
 
 class Cursor:
@@ -243,6 +247,11 @@ class Cursor:
             candidates=(self._recording.read(entry) for entry in candidates),
             recorded=((entry.era, entry.method) for entry in self._recording.entries),
         )
+
+    def forwarded(self) -> None:
+        """Learn that the request that was just missed is answered by the real server."""
+        self._tally.missed -= 1
+        self._tally.forwarded += 1
 
     def answered(self, interaction: Interaction) -> None:
         """Learn that the client has the outcome of a request: a task may be in another state then."""

@@ -28,6 +28,7 @@ from mcptap.recorder import Recorder
 from mcptap.recording import Recording, open_recording
 from mcptap.redaction.redactor import Redactor
 from mcptap.tap.backends.live import LiveBackend
+from mcptap.tap.backends.wrapping import entered
 from mcptap.tap.bridge.making import Bridging, make_bridge
 from mcptap.tap.channel import NoChannel
 from mcptap.tap.downstream import Downstream, Downstreams
@@ -234,7 +235,7 @@ class Tap(FastMCP[Any]):
         self._nobody = Session("modern", "http", None, NoChannel())
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(self._recording_to_cassette())
-            backend = self._backend = await stack.enter_async_context(_entered(self._make_backend(self)))
+            backend = self._backend = await stack.enter_async_context(entered(self._make_backend(self)))
             tasks = self._tasks = await stack.enter_async_context(anyio.create_task_group())
             observed = stack.enter_context(observing(self, backend, self._recorder))
             self._downstreams = Downstreams(observed, tasks)
@@ -308,13 +309,3 @@ async def _hold(tap: Tap, ready: asyncio.Future[None], over: anyio.Event) -> Non
         if ready.done():
             raise
         ready.set_exception(error)
-
-
-@contextlib.asynccontextmanager
-async def _entered(backend: Any) -> AsyncIterator[Backend]:
-    """Enter a backend that holds something open; others need no entering."""
-    if hasattr(backend, "__aenter__"):
-        async with backend as entered:
-            yield entered
-    else:
-        yield backend

@@ -11,6 +11,7 @@ from mcp.shared.dispatcher import Outbound
 from mcp.shared.exceptions import MCPError
 from mcp_types import CONNECTION_CLOSED, ErrorData
 
+from mcptap.errors import McptapError
 from mcptap.exchange import INTERNAL_ERROR, RpcError, UnansweredError
 from mcptap.model import Json
 from mcptap.protocol import STREAM_CLOSED
@@ -41,6 +42,19 @@ class WireError(MCPError):
     def unanswered(self) -> bool:
         """Whether there was no answer at all, and mcptap says so."""
         return issubclass(self.kind, UnansweredError)
+
+
+class in_wire_form:  # noqa: N801 - reads as a statement
+    """Turns what a backend raises into the form that FastMCP's middleware knows."""
+
+    def __enter__(self) -> None:
+        """Nothing to set up."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, RpcError):
+            raise WireError(error.error, type(error)) from None
+        if isinstance(error, McptapError):
+            raise WireError({"code": CONNECTION_CLOSED, "message": error.message}, UnansweredError) from error
 
 
 def raw_error(error: MCPError) -> Json:

@@ -20,13 +20,13 @@ from mcp.shared.inbound import x_mcp_header_map
 from starlette.requests import Request
 
 from mcptap.errors import McptapError
-from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
+from mcptap.exchange import Exchange, RpcError, Session
 from mcptap.model import Json
 from mcptap.tap.bridge.bridge import Bridge
-from mcptap.tap.channel import SdkChannel, WireError, as_result, raw_error
+from mcptap.tap.channel import SdkChannel, WireError, as_result, in_wire_form, raw_error
 from mcptap.tap.downstream import Downstream, Downstreams
 from mcptap.tap.headers import check_task_name, client_headers
-from mcptap.tap.peer import CANCELLED, CONNECTION_CLOSED
+from mcptap.tap.peer import CANCELLED
 from mcptap.tap.private import App, connection_of, request_channel_of, run_chain
 from mcptap.tap.stand_ins import error_stand_in, stand_in
 from mcptap.tap.verbatim import answer_begun, asked_by, exact_message, is_verbatim
@@ -205,13 +205,9 @@ async def ask_backend(downstream: Downstream, exchange: Exchange) -> dict[str, A
     Raises:
         WireError: The error of the backend, or why it could not be asked.
     """
-    try:
+    with in_wire_form():
         backend_session = await downstream.backend_session(exchange.session)
         return as_result(await backend_session.request(exchange))
-    except RpcError as error:
-        raise WireError(error.error, type(error)) from None
-    except McptapError as error:
-        raise WireError({"code": CONNECTION_CLOSED, "message": error.message}, UnansweredError) from error
 
 
 class SchemaBook:

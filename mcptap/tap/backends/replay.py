@@ -17,7 +17,7 @@ from mcptap.matching.live import live_event
 from mcptap.matching.miss import Miss
 from mcptap.matching.refusal import Refusal
 from mcptap.model import Event, Interaction, Json, Message
-from mcptap.player import Cursor, Hit, Player, Pong
+from mcptap.player import Answer, Cursor, Hit, Player, Pong
 from mcptap.protocol import STREAM_CLOSED
 from mcptap.tap.peer import CONNECTION_CLOSED
 
@@ -40,16 +40,18 @@ class CassetteBackend:
         self.report = report
 
     @contextlib.asynccontextmanager
-    async def session(self, session: Session) -> AsyncIterator[_CassetteSession]:
+    async def session(self, session: Session) -> AsyncIterator[CassetteSession]:
         """Open a session, which starts at the beginning; see `Backend.session`."""
         async with anyio.create_task_group() as tasks:
-            opened = _CassetteSession(self, session, self.player.cursor(), tasks)
+            opened = CassetteSession(self, session, self.player.cursor(), tasks)
             tasks.start_soon(opened.announce)
             yield opened
             tasks.cancel_scope.cancel()
 
 
-class _CassetteSession:
+class CassetteSession:
+    """One client session of a replay."""
+
     def __init__(self, backend: CassetteBackend, session: Session, cursor: Cursor, tasks: TaskGroup) -> None:
         self._backend = backend
         self._session = session
@@ -76,7 +78,23 @@ class _CassetteSession:
             await moved.wait()
 
     async def request(self, exchange: Exchange) -> Json:
-        found = self._cursor.find(exchange.session.era, exchange.method, exchange.params)
+        """Answer one request; see `BackendSession.request`."""
+        return await self.play(exchange, self.find(exchange))
+
+    def find(self, exchange: Exchange) -> Answer:
+        """Find the answer to one request; it counts as given, or as missed."""
+        return self._cursor.find(exchange.session.era, exchange.method, exchange.params)
+
+    def forwarded(self) -> None:
+        """Learn that the real server answers the request that was just missed."""
+        self._cursor.forwarded()
+
+    async def play(self, exchange: Exchange, found: Answer) -> Json:
+        """Give the answer that was found, with all that happened before it.
+
+        Raises:
+            RpcError: It is an error, or a miss, which is reported.
+        """
         match found:
             case Hit():
                 exchange.notes["repeat" if found.repeat else "hit"] = found.interaction.seq
