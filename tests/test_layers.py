@@ -13,7 +13,7 @@ PACKAGE = Path(mcptap.__file__).parent
 FLOORS = [
     {"errors", "model", "exchange", "protocol", "codec", "matching", "redaction", "bridging"},
     {"cassette"},
-    {"recorder", "player", "announcer", "recording", "task_stages"},
+    {"recorder", "player", "announcer", "recording", "task_stages", "modes"},
     {"tap", "demo", "telemetry", "clients", "analysis", "reporting"},
     {"cli", "__main__"},
 ]

@@ -35,10 +35,11 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 )
 @click.option(
     "--mode",
-    type=click.Choice(["all", "rewrite"]),
+    type=click.Choice(["all", "once", "new-episodes", "none", "rewrite"]),
     default="all",
     show_default=True,
-    help="Append to a cassette that is there, or replace it at the end.",
+    help="Where the cassette is there: append to it (all), replay it (once), replay it and record what it "
+    "doesn't have (new-episodes), or replace it at the end (rewrite). none replays, and never records.",
 )
 @click.option(
     "--fsync",
@@ -108,7 +109,7 @@ def command(
     if config is not None or picked is not None:
         return run_config(config, picked, front, recording, telemetry, debug=debug)
     target = make_target(url, server, url_transport)
-    if front.transport != "stdio":
+    if front.transport != "stdio" and mode in ("all", "rewrite"):
         require_command(target)
     with quiet_libraries(debug=debug):
         observed = telemetry.set_up(front)

@@ -25,7 +25,7 @@ from mcptap.exchange import Backend, Session
 from mcptap.model import Json, Target
 from mcptap.player import Player
 from mcptap.recorder import Recorder
-from mcptap.recording import Recording, open_recording
+from mcptap.recording import OpenRecording, Recording, open_recording
 from mcptap.redaction.redactor import Redactor
 from mcptap.tap.backends.live import LiveBackend
 from mcptap.tap.backends.wrapping import entered
@@ -75,7 +75,8 @@ class Tap(FastMCP[Any]):
         *,
         make_backend: Callable[[Tap], Any],
         target: Target | None,
-        recording: Recording | None,
+        recording: Recording | OpenRecording | None,
+        records_all: bool,
         player: Player | None,
         middleware: Sequence[Middleware],
         report: Callable[[str], None],
@@ -93,6 +94,7 @@ class Tap(FastMCP[Any]):
         self._make_backend = make_backend
         self.target = target
         self._recording = recording
+        self._records_all = records_all
         self.telemetry = telemetry
         self.replayed_from = replayed_from
         self._bridging = bridge
@@ -113,6 +115,11 @@ class Tap(FastMCP[Any]):
         insert_outermost(self, self._dispatch)
         replace_run(self, self._serve_streams)
         replace_schema_lookup(self, self.schemas.find)
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """What records the current run, if anything does."""
+        return self._recorder
 
     async def run_stdio_async(
         self, show_banner: bool = False, log_level: str | None = None, stateless: bool = False
@@ -256,6 +263,10 @@ class Tap(FastMCP[Any]):
         if self._recording is None:
             yield
             return
+        if isinstance(self._recording, OpenRecording):
+            with self._recording_into(self._recording):
+                yield
+            return
         target = self.target or Target(self.name, "memory", ())
         loop, thread = asyncio.get_running_loop(), threading.get_ident()
 
@@ -268,18 +279,26 @@ class Tap(FastMCP[Any]):
         with open_recording(self._recording, target, on_failure=failed) as opened:
             if opened.torn is not None:
                 self.report(f"the torn end of {opened.path} was cut off and saved as {opened.torn}")
-            self._recorder, self.recorded_to, self.recorded = opened.recorder, opened.path, 0
-            self.redactors = [opened.redactor]
-            tap_middleware = TapMiddleware(opened.recorder)
-            self.middleware.insert(0, tap_middleware)
-            try:
+            with self._recording_into(opened):
                 yield
-            finally:
-                self.middleware.remove(tap_middleware)
+
+    @contextlib.contextmanager
+    def _recording_into(self, opened: OpenRecording) -> Iterator[None]:
+        self._recorder, self.recorded_to, self.recorded = opened.recorder, opened.path, 0
+        self.redactors = [opened.redactor]
+        if not self._records_all:
+            yield
+            return
+        tap_middleware = TapMiddleware(opened.recorder)
+        self.middleware.insert(0, tap_middleware)
+        try:
+            yield
+        finally:
+            self.middleware.remove(tap_middleware)
 
     def _recording_failed(self, error: RecordingError) -> None:
         recording = self._recording
-        stop = recording is None or recording.on_write_error == "stop"
+        stop = not isinstance(recording, Recording) or recording.on_write_error == "stop"
         if self.failure is None or not isinstance(self.failure, RecordingError):
             self.fail(error, stop=stop)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +11,19 @@ from typing import TYPE_CHECKING
 from fastmcp.server.middleware import Middleware
 
 from mcptap.cassette.index import CassetteIndex
-from mcptap.cassette.reader import Cassette
-from mcptap.cassette.writer import Fsync, WriteMode
+from mcptap.cassette.reader import Cassette, open_cassette
+from mcptap.cassette.writer import Fsync
+from mcptap.exchange import Backend
 from mcptap.matching.canonical import capabilities_of, key_of
+from mcptap.modes import Plan, RecordMode, plan_of
 from mcptap.player import Player
-from mcptap.recording import OnWriteError, Recording
+from mcptap.recording import OnWriteError, OpenRecording, Recording
 from mcptap.redaction.header import redactors_of
 from mcptap.redaction.rules import BUILT_IN, parse_rules
 from mcptap.tap.app import Tap, report_to_stderr
-from mcptap.tap.backends.live import LiveBackend
+from mcptap.tap.backends.fallback import Fallback
+from mcptap.tap.backends.live import LiveBackend, Upstream
+from mcptap.tap.backends.recorded import Recorded
 from mcptap.tap.backends.replay import CassetteBackend
 from mcptap.tap.bridge.making import Bridging
 from mcptap.tap.target import TargetLike, upstream_of
@@ -32,7 +37,8 @@ def create_tap(
     *,
     cassette: str | Path | None = None,
     name: str | None = None,
-    mode: WriteMode = "all",
+    mode: RecordMode = "all",
+    fallback: TargetLike | None = None,
     fsync: Fsync = "interval",
     on_write_error: OnWriteError = "stop",
     headers: Mapping[str, str] | None = None,
@@ -50,7 +56,9 @@ def create_tap(
             client transport, an entry of ``mcpServers`` or a FastMCP server), or cassettes to replay.
         cassette: Where to record: a file, or a folder in which each run gets a file of its own.
         name: What the server is called in the recording and in FastMCP; its own name by default.
-        mode: See `Recording`.
+        mode: What to do where the cassette is there already, or isn't (see `RecordMode`).
+        fallback: The server that is asked, beside cassettes to replay, for what those don't have; only
+            its answers are recorded then.
         fsync: See `Recording`.
         on_write_error: See `Recording`.
         headers: Sent with every request to an HTTP server.
@@ -66,38 +74,85 @@ def create_tap(
 
     Raises:
         UsageError: ``target`` is nothing that can be connected to, or a redaction rule is none.
-        CassetteError: A cassette to replay is damaged.
+        CassetteError: A cassette to replay is damaged or absent.
     """
+    cassettes, live = _cassettes(target), fallback
+    plan = Plan(replays=False, write="all")
+    if cassettes is None:
+        live = target  # type: ignore[assignment]
+        if cassette is not None:
+            plan = plan_of(mode, Path(cassette))
+        if plan.replays:
+            cassettes = [open_cassette(cassette or "")]
+            live = live if plan.write else None
     recording = None
-    if cassette is not None:
+    if cassette is not None and plan.write is not None:
         rules = parse_rules(redaction).names
-        recording = Recording(Path(cassette), mode, fsync, on_write_error, rules, normalize)
-    cassettes = _cassettes(target)
-    if cassettes is not None:
-        index = CassetteIndex.of(cassettes, key_of, capabilities_of)
-        for each in cassettes:
-            if each.torn_bytes:
-                report(f"the torn end of {each.path} was ignored ({each.torn_bytes} bytes)")
-        player = Player(index, redactors_of(each.header for each in cassettes))
-        upstream_target = cassettes[0].header.upstream
-        own_name = name or (upstream_target.name if upstream_target else "mcptap")
-        return Tap(
-            own_name,
-            make_backend=lambda tap: CassetteBackend(player, tap.report),
-            target=upstream_target,
-            recording=recording,
-            player=player,
-            middleware=middleware,
-            report=report,
-            telemetry=telemetry,
-            bridge=bridge,
-            replayed_from=[each.path for each in cassettes],
-        )
-    upstream = upstream_of(target, name=name, headers=headers)  # type: ignore[arg-type]
+        recording = Recording(Path(cassette), plan.write, fsync, on_write_error, rules, normalize)
+    return assemble(
+        None if cassettes is None else replayed(cassettes, report),
+        None if live is None else upstream_of(live, name=name, headers=headers),
+        recording=recording,
+        name=name,
+        middleware=middleware,
+        bridge=bridge,
+        report=report,
+        telemetry=telemetry,
+    )
 
-    def live(tap: Tap) -> LiveBackend:
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Cassettes, and what answers from them: several taps may share it. `replayed` makes it."""
+
+    cassettes: tuple[Cassette, ...]
+    player: Player
+
+
+def replayed(cassettes: Sequence[Cassette], report: Callable[[str], None]) -> Replayed:
+    """Read cassettes through, so that requests can be answered from them.
+
+    Args:
+        cassettes: The cassettes.
+        report: Told of torn ends.
+
+    Raises:
+        CassetteError: One of them is damaged.
+    """
+    index = CassetteIndex.of(cassettes, key_of, capabilities_of)
+    for each in cassettes:
+        if each.torn_bytes:
+            report(f"the torn end of {each.path} was ignored ({each.torn_bytes} bytes)")
+    return Replayed(tuple(cassettes), Player(index, redactors_of(each.header for each in cassettes)))
+
+
+def assemble(
+    recorded: Replayed | None,
+    upstream: Upstream | None,
+    *,
+    recording: Recording | OpenRecording | None = None,
+    name: str | None = None,
+    middleware: Sequence[Middleware] = (),
+    bridge: Bridging = None,
+    report: Callable[[str], None] = report_to_stderr,
+    telemetry: Telemetry | None = None,
+) -> Tap:
+    """Make a tap of its parts: a recording, a real server, or both, where the recording is asked first.
+
+    Args:
+        recorded: The recording.
+        upstream: The real server.
+        recording: Where to record: all that clients get or, of both, only what the real server says.
+        name: See `create_tap`, as for the others.
+        middleware: Further middleware.
+        bridge: Between the protocol eras.
+        report: Takes lines for the user.
+        telemetry: Where spans and metrics go.
+    """
+
+    def live(tap: Tap, server: Upstream) -> LiveBackend:
         return LiveBackend(
-            upstream,
+            server,
             on_lost=tap.lose,
             on_trouble=partial(tap.fail, stop=False),
             on_stray=tap.note_stray,
@@ -105,16 +160,33 @@ def create_tap(
             schema_of=tap.schemas.find,
         )
 
+    def make_backend(tap: Tap) -> Backend:
+        if recorded is None:
+            assert upstream is not None  # noqa: S101 - there is one of the two
+            return live(tap, upstream)
+        from_cassette = CassetteBackend(recorded.player, tap.report)
+        if upstream is None:
+            return from_cassette
+        server = live(tap, upstream)
+        return Fallback(
+            from_cassette, server if tap.recorder is None else Recorded(server, tap.recorder), tap.report
+        )
+
+    target = upstream.target if recorded is None and upstream else None
+    if recorded is not None:
+        target = recorded.cassettes[0].header.upstream
     return Tap(
-        name or upstream.target.name,
-        make_backend=live,
-        target=upstream.target,
+        name or (target.name if target else "mcptap"),
+        make_backend=make_backend,
+        target=target,
         recording=recording,
-        player=None,
+        records_all=recorded is None or upstream is None,
+        player=recorded.player if recorded is not None else None,
         middleware=middleware,
         report=report,
         telemetry=telemetry,
         bridge=bridge,
+        replayed_from=[each.path for each in recorded.cassettes] if recorded is not None else (),
     )
 
 
