@@ -5,21 +5,27 @@ Pure decisions: the only thing that is read is the recording, and nothing here w
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from mcptap.announcer import Announcer, Timelines
 from mcptap.cassette.index import Entry, MessageEntry
-from mcptap.matching.canonical import capabilities_of, key_of
-from mcptap.matching.miss import Miss, answer_differs, not_recorded
+from mcptap.matching.miss import Miss, answer_differs, not_recorded, out_of_order, used_up
 from mcptap.matching.refusal import Refusal, refusal
+from mcptap.matching.rules import ORDINARY, Matching
 from mcptap.model import Era, Event, Interaction, Json, Message
 from mcptap.protocol import REPEATING, TASK_POLL
 from mcptap.redaction.live import LiveForms
 from mcptap.redaction.redactor import Redactor
+from mcptap.sequence import RecordedOrder, SessionOrder
+from mcptap.tally import Summary, Tally
 from mcptap.task_stages import TaskLife, TaskStages, task_acted_on, task_made_by, task_of
+from mcptap.variants import Group, Variants, spoken_in
+
+Repeats: TypeAlias = Literal["last", "error", "cycle"]
+"""What a request gets whose recorded answers were all given: the last one, a miss, or all of them anew."""
 
 
 class Recording(Protocol):
@@ -74,46 +80,18 @@ class Pong:
 Answer: TypeAlias = Hit | Pong | Refusal | Miss
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """How a replay went.
+class _Shared:
+    """What all the cursors of a player have in common."""
 
-    Attributes:
-        played: Requests with an answer, repeats among them; refusals are not.
-        repeated: How many of those got an answer again because there was no further one.
-        missed: Requests, and clients' answers to server requests, that the cassette doesn't have.
-        unused: Recorded requests that no client made.
-        forwarded: Requests that the cassette doesn't have, and the real server was asked instead.
-    """
-
-    played: int
-    repeated: int
-    missed: int
-    unused: int
-    forwarded: int = 0
-
-    def sentence(self) -> str:
-        """The summary in one line for a person."""
-        said = f"played {self.played}, repeated {self.repeated}, missed {self.missed}, unused {self.unused}"
-        return f"{said}, forwarded {self.forwarded}" if self.forwarded else said
-
-
-_Group: TypeAlias = tuple[bytes, bytes | None]
-"""The recorded requests of one key and one variant; ``None`` for those of all variants."""
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What all the cursors of a player count together."""
-
-    played: int = 0
-    repeated: int = 0
-    missed: int = 0
-    forwarded: int = 0
-    used: set[Entry] = field(default_factory=set)
-    keys: set[bytes] = field(default_factory=set)  # of what is used
-    reached: dict[_Group, int] = field(default_factory=dict)  # how often one session has asked at most
-    lives: dict[str, TaskLife] = field(default_factory=dict)  # the latest of every task
+    def __init__(self, recording: Recording, matching: Matching, repeats: Repeats) -> None:
+        self.recording = recording
+        self.matching = matching
+        self.repeats = repeats
+        self.spoken = spoken_in(recording)
+        self.variants = Variants(recording)
+        self.stages = TaskStages(recording)
+        self.order = RecordedOrder(recording.entries) if matching.sequence else None
+        self.tally = Tally()
 
 
 class Player:
@@ -123,64 +101,49 @@ class Player:
         recording: The cassette.
         redactors: How what live clients send was redacted when it was recorded: one for each cassette,
             ``None`` for one without redaction.
+        matching: What the recording's keys were made by.
+        repeats: What a request gets that is made more often than it was recorded.
 
     Attributes:
         redactors: The same.
     """
 
-    def __init__(self, recording: Recording, redactors: Sequence[Redactor | None] = ()) -> None:
-        self._recording = recording
+    def __init__(
+        self,
+        recording: Recording,
+        redactors: Sequence[Redactor | None] = (),
+        matching: Matching = ORDINARY,
+        repeats: Repeats = "last",
+    ) -> None:
+        self._shared = _Shared(recording, matching, repeats)
         self.redactors = redactors
-        self._spoken = _spoken(recording)
-        self._variants = _Variants(recording)
-        self._stages = TaskStages(recording)
-        self._tally = _Tally()
 
     @property
     def spoken(self) -> frozenset[Era]:
         """The eras that the recorded server speaks, as far as the recording shows."""
-        return self._spoken
+        return self._shared.spoken
 
     def knows(self, era: Era, method: str, params: Json | None) -> bool:
         """Whether there is a recorded request that asks for the same."""
-        return key_of(era, method, params) in self._recording.by_key
+        shared = self._shared
+        return shared.matching.key_of(era, method, params) in shared.recording.by_key
 
     def cursor(self) -> Cursor:
         """Begin a client session: it starts at the beginning, whatever the others do (rule 2)."""
-        forms = LiveForms(self.redactors)
-        return Cursor(self._recording, self._spoken, self._variants, self._stages, self._tally, forms)
+        return Cursor(self._shared, LiveForms(self.redactors))
 
     def unused(self) -> list[Entry]:
-        """The recorded requests that no client made, in the order of recording.
-
-        Each live session begins at the beginning (rule 2), so where several recorded sessions made the
-        same request, the answers of the later ones may never be given. So a request is used if it was
-        played, or if some live session made it as often as its own recorded session had by then: the
-        n-th in its session is used once a live session has made it n times. What repeats for ever is
-        used as soon as one of its answers was asked for.
-        """
-        tally = self._tally
-        made = Counter[tuple[int, bytes, bytes]]()
-        unused = []
-        for entry in self._recording.entries:
-            made[entry.session, entry.key, entry.variant] += 1
-            times = made[entry.session, entry.key, entry.variant]
-            if not (
-                entry in tally.used
-                or times <= tally.reached.get((entry.key, entry.variant), 0)
-                or (entry.method in REPEATING and entry.key in tally.keys)
-            ):
-                unused.append(entry)
-        return unused
+        """The recorded requests that no client made, in the order of recording; see `Tally.unused`."""
+        return self._shared.tally.unused(self._shared.recording.entries)
 
     @property
     def missed(self) -> int:
         """How many requests, and answers to server requests, the cassette did not have so far."""
-        return self._tally.missed
+        return self._shared.tally.missed
 
     def summary(self) -> Summary:
         """How the replay went so far."""
-        tally = self._tally
+        tally = self._shared.tally
         return Summary(tally.played, tally.repeated, tally.missed, len(self.unused()), tally.forwarded)
 
 
@@ -191,23 +154,15 @@ class Cursor:
         announcer: Decides when the session hears what the server said outside any request.
     """
 
-    def __init__(
-        self,
-        recording: Recording,
-        spoken: frozenset[Era],
-        variants: _Variants,
-        stages: TaskStages,
-        tally: _Tally,
-        forms: LiveForms,
-    ) -> None:
-        self._recording = recording
-        self._spoken = spoken
-        self._variants = variants
-        self._stages = stages
-        self._tally = tally
-        self.announcer = Announcer(recording.timelines)
+    def __init__(self, shared: _Shared, forms: LiveForms) -> None:
+        self._recording = shared.recording
+        self._matching = shared.matching
+        self._shared = shared
+        self._tally = shared.tally
+        self._order = SessionOrder(shared.order, cycle=shared.repeats == "cycle") if shared.order else None
+        self.announcer = Announcer(shared.recording.timelines)
         self._forms = forms
-        self._asked = Counter[_Group]()
+        self._asked = Counter[Group]()
         self._lives: dict[str, TaskLife] = {}  # of the tasks that it has started
         self._keys: set[bytes] = set()  # of what was asked
 
@@ -221,31 +176,37 @@ class Cursor:
 
         Raises:
             CassetteError: The recording can't be read any more.
+            UsageError: A matcher of the user's has failed.
         """
         forms = self._forms.of(params)
         # From here on nobody sees a secret: what is missed is explained by its redacted form.
         params = forms[0]
-        key = self._recorded_key(era, method, forms)
+        keys = [self._matching.key_of(era, method, form) for form in forms]
+        key = next((key for key in keys if key in self._recording.by_key), None)
         if key is None and method == "initialize":
             key = self._negotiated(era)
         if key is not None:
-            group, entries = self._variants.like(key, params)
+            group, entries = self._shared.variants.like(key, params)
             if method == TASK_POLL:
                 return self._poll(group, entries, self._life(task_of(params)))
-            return self._play(group, entries)
-        if (refused := refusal(self._spoken, era, method, params)) is not None:
+            if self._order is not None and method not in REPEATING:
+                return self._play_next(self._order, era, method, params, keys, group, entries)
+            return self._play(method, params, group, entries)
+        if (refused := refusal(self._shared.spoken, era, method, params)) is not None:
             return refused
         candidates = self._candidates(era, method)
         if method == "ping" and era == "handshake" and not candidates:
             self._tally.played += 1
             return Pong()
-        self._tally.missed += 1
-        return not_recorded(
-            era,
-            method,
-            params,
-            candidates=(self._recording.read(entry) for entry in candidates),
-            recorded=((entry.era, entry.method) for entry in self._recording.entries),
+        return self._missed(
+            not_recorded(
+                era,
+                method,
+                params,
+                candidates=(self._recording.read(entry) for entry in candidates),
+                recorded=((entry.era, entry.method) for entry in self._recording.entries),
+                matching=self._matching,
+            )
         )
 
     def forwarded(self) -> None:
@@ -262,7 +223,7 @@ class Cursor:
 
     def notified(self, era: Era, method: str, params: Json | None) -> None:
         """Take the client's notification: the server may have said something after it."""
-        keys = (key_of(era, method, form) for form in self._forms.of(params))
+        keys = (self._matching.key_of(era, method, form) for form in self._forms.of(params))
         key = next((key for key in keys if self._recording.said.get(key)), None)
         if key is None:
             return
@@ -292,46 +253,71 @@ class Cursor:
         misses = []
         for member, value in live_answer.items():
             for form in self._forms.of(value):
-                miss = answer_differs(interaction, event, {member: form})
+                miss = answer_differs(interaction, event, {member: form}, self._matching)
                 if miss is None:
                     return None
                 misses.append(miss)
-        self._tally.missed += 1
-        return misses[0]
+        return self._missed(misses[0])
 
-    def _recorded_key(self, era: Era, method: str, forms: Sequence[Json | None]) -> bytes | None:
-        keys = (key_of(era, method, form) for form in forms)
-        return next((key for key in keys if key in self._recording.by_key), None)
+    def _missed(self, miss: Miss) -> Miss:
+        self._tally.missed += 1
+        return miss
 
     def _life(self, task: str) -> TaskLife:
         """How far this client is with a task; the latest one's, where stateless requests hide whose it is."""
         own = self._lives.get(task)
         return self._tally.lives.setdefault(task, TaskLife()) if own is None else own
 
-    def _poll(self, group: _Group, entries: Sequence[Entry], life: TaskLife) -> Hit:
+    def _poll(self, group: Group, entries: Sequence[Entry], life: TaskLife) -> Hit:
         """Give the next state of a task that the recording had when as much had been done about it.
 
         Where it was not polled then any more, the last state before that is held (rule 4).
         """
-        stages = [self._stages.of(entry) for entry in entries]
+        stages = [self._shared.stages.of(entry) for entry in entries]
         stage = max((each for each in stages if each <= life.acted), default=min(stages))
         at_stage = [entry for entry, its in zip(entries, stages, strict=True) if its == stage]
         asked = life.polled[stage] if stage >= life.acted else len(at_stage)
         life.polled[stage] = asked + 1
-        return self._give(group, at_stage, asked)
+        return self._give(group, at_stage[min(asked, len(at_stage) - 1)], asked, repeat=False)
 
-    def _play(self, group: _Group, entries: Sequence[Entry]) -> Hit:
-        """Give the next of the answers to the same request, or the last one again (rule 3)."""
+    def _play(self, method: str, params: Json | None, group: Group, entries: Sequence[Entry]) -> Hit | Miss:
+        """Give the next of the answers to the same request; after the last one, what is chosen (rule 3)."""
         asked = self._asked[group]
         self._asked[group] += 1
-        return self._give(group, entries, asked)
+        repeat = asked >= len(entries) and method not in REPEATING
+        if repeat and self._shared.repeats == "error":
+            return self._missed(used_up(method, params, self._recording.read(entries[-1]), len(entries)))
+        cycle = repeat and self._shared.repeats == "cycle"
+        place = asked % len(entries) if cycle else min(asked, len(entries) - 1)
+        return self._give(group, entries[place], asked, repeat=repeat)
 
-    def _give(self, group: _Group, entries: Sequence[Entry], asked: int) -> Hit:
-        """Give one of the answers, after ``asked`` others."""
+    def _play_next(
+        self,
+        order: SessionOrder,
+        era: Era,
+        method: str,
+        params: Json | None,
+        keys: Sequence[bytes],
+        group: Group,
+        entries: Sequence[Entry],
+    ) -> Hit | Miss:
+        """Give the answer that is next in the recorded session, if it is to the same request."""
+        entry = order.advance(keys)
+        if entry is not None:
+            asked = self._asked[group]
+            self._asked[group] += 1
+            return self._give(group, entry, asked, repeat=asked >= len(entries))
+        expected = order.expected(era)
+        if expected is None and self._asked[group] >= len(entries):
+            last = self._recording.read(entries[-1])
+            return self._missed(used_up(method, params, last, len(entries)))
+        due = None if expected is None else self._recording.read(expected)
+        return self._missed(out_of_order(method, params, due))
+
+    def _give(self, group: Group, entry: Entry, asked: int, *, repeat: bool) -> Hit:
+        """Give an answer to what this session has asked ``asked`` times before."""
         self._keys.add(group[0])
-        entry = entries[min(asked, len(entries) - 1)]
         interaction = self._recording.read(entry)
-        repeat = asked >= len(entries) and entry.method not in REPEATING
         self._tally.played += 1
         self._tally.repeated += repeat
         self._tally.used.add(entry)
@@ -356,39 +342,3 @@ class Cursor:
             if entry.era == era:
                 distinct.setdefault(entry.key, entry)
         return sorted(distinct.values(), key=lambda entry: entry.key in self._keys)
-
-
-class _Variants:
-    """Tells apart, among the requests of one key, what clients of different capabilities asked."""
-
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
-        self._known: dict[bytes, Mapping[bytes, Sequence[Entry]]] = {}
-
-    def like(self, key: bytes, params: Json | None) -> tuple[_Group, Sequence[Entry]]:
-        """The recorded requests of a key whose client could do the same; all where there is none such."""
-        variants = self._known.get(key)
-        if variants is None:
-            variants = self._known[key] = self._split(key)
-        variant = capabilities_of(params)
-        if variant in variants:
-            return (key, variant), variants[variant]
-        return (key, None), self._recording.by_key[key]
-
-    def _split(self, key: bytes) -> Mapping[bytes, Sequence[Entry]]:
-        variants = defaultdict[bytes, list[Entry]](list)
-        for entry in self._recording.by_key[key]:
-            variants[entry.variant].append(entry)
-        return dict(variants)
-
-
-def _spoken(recording: Recording) -> frozenset[Era]:
-    """The eras that the recorded server speaks: those in which it gave a result.
-
-    A probe that failed is no sign of an era, and a recording without any result says nothing.
-    """
-    spoken: set[Era] = set()
-    for entry in recording.entries:
-        if entry.era not in spoken and recording.read(entry).result is not None:
-            spoken.add(entry.era)
-    return frozenset(spoken)

@@ -13,7 +13,10 @@ PACKAGE = Path(mcptap.__file__).parent
 FLOORS = [
     {"errors", "model", "exchange", "protocol", "codec", "matching", "redaction", "bridging"},
     {"cassette"},
-    {"recorder", "player", "announcer", "recording", "task_stages", "modes"},
+    {
+        *("recorder", "player", "announcer", "recording", "task_stages", "modes"),
+        *("variants", "sequence", "tally"),
+    },
     {"tap", "demo", "telemetry", "clients", "analysis", "reporting"},
     {"cli", "__main__"},
 ]

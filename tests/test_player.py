@@ -4,6 +4,8 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mcptap.cassette.index import CassetteIndex, Entry, MessageEntry
 from mcptap.cassette.timeline import TimelineBuilder
@@ -11,8 +13,10 @@ from mcptap.matching.canonical import capabilities_of, key_of
 from mcptap.matching.miss import Miss, Reason
 from mcptap.matching.nearest import MOST_CANDIDATES
 from mcptap.matching.refusal import Refusal
+from mcptap.matching.rules import Matching
 from mcptap.model import Era, Event, Interaction, Message
-from mcptap.player import Answer, Cursor, Hit, Player, Pong, Summary
+from mcptap.player import Answer, Cursor, Hit, Player, Pong, Repeats
+from mcptap.tally import Summary
 
 Asked = tuple[Era, str, dict[str, Any] | None]
 
@@ -103,8 +107,8 @@ SESSION = (
 )
 
 
-def recorded(*more: tuple[Asked, dict[str, Any]]) -> Player:
-    return Player(InMemory(*SESSION, *more))
+def recorded(*more: tuple[Asked, dict[str, Any]], repeats: Repeats = "last") -> Player:
+    return Player(InMemory(*SESSION, *more), repeats=repeats)
 
 
 def test_a_cassette_index_is_a_recording() -> None:
@@ -131,6 +135,99 @@ def test_the_same_request_gets_its_answers_in_order_and_then_the_last_one_as_a_r
         ("second", "repeat"),
     ]
     assert player.summary() == Summary(played=4, repeated=2, missed=0, unused=3)
+
+
+def test_an_answer_too_many_can_be_a_miss() -> None:
+    player = recorded(repeats="error")
+    asked = [add(1), add(1), add(1), add(2), handshake("tools/list"), handshake("tools/list")]
+    given = ["first", "second", ("miss", "USED_UP"), "other", "tools", "tools"]
+    assert play(player.cursor(), *asked) == given
+    assert player.summary() == Summary(played=5, repeated=0, missed=1, unused=1)
+    assert play(player.cursor(), add(1)) == ["first"]
+
+
+def test_answers_can_begin_anew() -> None:
+    player = recorded(repeats="cycle")
+    given = ["first", "second", ("first", "repeat"), ("second", "repeat"), ("first", "repeat")]
+    assert play(player.cursor(), *[add(1)] * 5) == given
+
+
+# The order of a session
+
+ORDERED = (
+    (handshake("tools/list"), answers("tools")),
+    (add(1), answers("first")),
+    (add(2), answers("other")),
+    (add(1), answers("second")),
+)
+
+
+def in_order(*more: tuple[Asked, dict[str, Any]], repeats: Repeats = "last") -> Player:
+    return Player(InMemory(*ORDERED, *more), (), Matching(sequence=True), repeats)
+
+
+def test_a_session_in_order_is_played_as_it_was_recorded() -> None:
+    player = in_order()
+    given = play(player.cursor(), *(request for request, _ in ORDERED))
+    assert given == ["tools", "first", "other", "second"]
+    assert player.summary() == Summary(played=4, repeated=0, missed=0, unused=0)
+
+
+def test_what_comes_out_of_order_is_a_miss_and_moves_nothing() -> None:
+    cursor = in_order().cursor()
+    assert play(cursor, add(2), add(1), add(1), add(2), add(1)) == [
+        ("miss", "OUT_OF_ORDER"),
+        "first",
+        ("miss", "OUT_OF_ORDER"),
+        "other",
+        "second",
+    ]
+
+
+def test_an_order_that_is_over_can_begin_anew() -> None:
+    whole = [add(1), add(2), add(1)]
+    assert play(in_order().cursor(), *whole, add(1)) == ["first", "other", "second", ("miss", "USED_UP")]
+    again = [("first", "repeat"), ("other", "repeat"), ("second", "repeat")]
+    assert play(in_order(repeats="cycle").cursor(), *whole, *whole) == ["first", "other", "second", *again]
+
+
+def test_lists_have_no_order() -> None:
+    tools = handshake("tools/list")
+    given = play(in_order().cursor(), add(1), tools, tools, add(2), tools)
+    assert given == ["first", "tools", "tools", "other", "tools"]
+
+
+def test_each_session_goes_the_way_of_a_recorded_one() -> None:
+    other_way = [(add(1), {**answers("third"), "session": 2}), (add(3), {**answers("last"), "session": 2})]
+    player = in_order(*other_way)
+    assert play(player.cursor(), add(1), add(3), add(2)) == ["first", "last", ("miss", "OUT_OF_ORDER")]
+    assert play(player.cursor(), add(1), add(2), add(1)) == ["first", "other", "second"]
+    assert play(player.cursor(), add(3)) == [("miss", "OUT_OF_ORDER")]
+
+
+few = st.integers(1, 3).map(add) | st.just(handshake("tools/list"))
+sessions = st.lists(st.tuples(few, st.integers(1, 2)), max_size=6)
+
+
+@given(sessions, st.lists(few, max_size=8), st.sampled_from(["last", "error", "cycle"]))
+def test_the_order_only_ever_narrows(
+    kept: list[tuple[Asked, int]], live: list[Asked], repeats: Repeats
+) -> None:
+    tape = [(asked, {**answers(place), "session": session}) for place, (asked, session) in enumerate(kept)]
+    strict = Player(InMemory(*tape), (), Matching(sequence=True), repeats).cursor()
+    free = Player(InMemory(*tape)).cursor()
+    for asked in live:
+        if isinstance(strict.find(*asked), Hit):
+            assert isinstance(free.find(*asked), Hit)
+
+
+@given(sessions)
+def test_a_recorded_session_always_has_its_own_order(kept: list[tuple[Asked, int]]) -> None:
+    tape = [(asked, {**answers(place), "session": session}) for place, (asked, session) in enumerate(kept)]
+    player = Player(InMemory(*tape), (), Matching(sequence=True))
+    for session in (1, 2):
+        cursor = player.cursor()
+        assert all(isinstance(cursor.find(*asked), Hit) for asked, of in kept if of == session)
 
 
 def test_volatile_meta_makes_no_other_request() -> None:

@@ -16,8 +16,8 @@ import click
 from mcptap.cli.serving import quiet_libraries
 from mcptap.cli.table import Column, Table, can_show, screen_width, set_up_screen
 from mcptap.errors import UsageError
+from mcptap.matching.columns import render
 from mcptap.matching.excerpt import one_line
-from mcptap.matching.nearest import render
 from mcptap.model import Json
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _shown(script: Script, rows: Sequence[Row]) -> Iterator[str]:
         if not row.same:
             yield ""
             yield click.style(f"{row.step.tool or row.step.method}: the answers differ", fg="red")
-            yield render(row.differences) or "only in the order of members or the spelling of numbers"
+            yield from render(row.differences) or ["only in the order of members or the spelling of numbers"]
 
 
 def _asked(step: Step) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -12,15 +13,15 @@ from mcptap.cassette.opening import open_all
 from mcptap.cli.options import Front
 from mcptap.clients.executable import own_command
 
+_NOT_HANDED_ON: Final = frozenset({"print_config", "transport", "host", "port", "path", "ui", "debug"})
 
-def print_entry(cassette: Path, front: Front, *, fail_on_unused: bool, bridge: str | None) -> None:
-    """Print the ``mcpServers`` table with the one entry.
+
+def print_entry(cassette: Path, front: Front) -> None:
+    """Print the ``mcpServers`` table with the one entry, which hands on the options of this command.
 
     Args:
         cassette: A cassette, or a folder of them.
         front: On stdio the client starts mcptap itself; else the entry is where it will be served.
-        fail_on_unused: Handed on.
-        bridge: Handed on.
 
     Raises:
         CassetteError: It can't be served.
@@ -29,11 +30,9 @@ def print_entry(cassette: Path, front: Front, *, fail_on_unused: bool, bridge: s
     upstream = open_all(cassette)[0].header.upstream
     if front.transport == "stdio":
         command, *arguments = own_command()
-        options = ["--fail-on-unused"] if fail_on_unused else []
-        options += ["--bridge", bridge] if bridge is not None else []
         entry: dict[str, Any] = {
             "command": command,
-            "args": [*arguments, "replay", str(cassette.absolute()), *options],
+            "args": [*arguments, "replay", str(cassette.absolute()), *_given_options()],
         }
     else:
         if not front.port:
@@ -43,3 +42,19 @@ def print_entry(cassette: Path, front: Front, *, fail_on_unused: bool, bridge: s
         entry = {"type": front.transport, "url": f"{scheme}://{host}:{front.port}{front.path}"}
     table = {"mcpServers": {upstream.name if upstream else "mcptap": entry}}
     click.echo(json.dumps(table, indent=2, ensure_ascii=False))
+
+
+def _given_options() -> Iterator[str]:
+    """The options that stand on the command line, as they are written; not those of a front."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        name = str(option.name)
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if not given or name in _NOT_HANDED_ON or not isinstance(option, click.Option):
+            continue
+        value = context.params[name]
+        if option.is_flag:
+            yield option.opts[0]
+            continue
+        for one in value if option.multiple else [value]:
+            yield from (option.opts[0], str(one))

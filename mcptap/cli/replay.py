@@ -15,6 +15,25 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 @click.command("replay")
 @click.argument("cassette", type=click.Path(path_type=Path))
 @click.option("--fail-on-unused", is_flag=True, help="Exit 1 if recorded requests were not made.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="JSONPATH",
+    help="What may differ in a request's params, such as '$.arguments.timestamp'.",
+)
+@click.option(
+    "--match",
+    multiple=True,
+    metavar="sequence|MODULE:FUNCTION",
+    help="Hold clients to the recorded order, or compare what a function of yours makes of the params.",
+)
+@click.option(
+    "--repeats",
+    type=click.Choice(["last", "error", "cycle"]),
+    default="last",
+    show_default=True,
+    help="What a request gets after its last recorded answer: that again, a miss, or all of them anew.",
+)
 @bridge_option
 @click.option("--print-config", is_flag=True, help="Print an mcpServers entry that serves it, and end.")
 @front_options
@@ -24,6 +43,9 @@ def command(
     *,
     cassette: Path,
     fail_on_unused: bool,
+    ignore: tuple[str, ...],
+    match: tuple[str, ...],
+    repeats: Any,
     bridge: Any,
     print_config: bool,
     transport: str,
@@ -47,7 +69,7 @@ def command(
     if print_config:
         from mcptap.cli.printing import print_entry  # noqa: PLC0415 - only when it is asked for
 
-        print_entry(cassette, front, fail_on_unused=fail_on_unused, bridge=bridge)
+        print_entry(cassette, front)
         return 0
     from mcptap.cassette.opening import open_all  # noqa: PLC0415 - only when it runs
 
@@ -60,6 +82,9 @@ def command(
         open_all(cassette),
         middleware=view.middleware if view else (),
         bridge=bridge,
+        ignore=ignore,
+        match=match,
+        repeats=repeats,
         telemetry=observed,
     )
     return run(tap, front, fail_on_unused=fail_on_unused, view=view)

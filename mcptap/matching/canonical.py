@@ -77,7 +77,16 @@ def key_of(era: Era, method: str, params: Json | None) -> bytes:
     Raises:
         TypeError: ``params`` holds something that is not JSON.
     """
-    return blake2b(canonical([era, method, essential(method, params)]), digest_size=_KEY_BYTES).digest()
+    return key_of_essence(era, method, essential(method, params))
+
+
+def key_of_essence(era: Era, method: str, essence: Any) -> bytes:
+    """The key of a request that asks for ``essence``; see `key_of`.
+
+    Raises:
+        TypeError: ``essence`` holds something that is not JSON.
+    """
+    return blake2b(canonical([era, method, essence]), digest_size=_KEY_BYTES).digest()
 
 
 def capabilities_of(params: Json | None) -> bytes:

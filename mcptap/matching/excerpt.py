@@ -44,19 +44,19 @@ def printable(text: str) -> str:
     )
 
 
-def one_line(value: Any) -> str:
-    """A JSON value in one line of at most 73 characters."""
+def one_line(value: Any, *, width: int = _WIDTH) -> str:
+    """A JSON value in one line of at most ``width`` characters."""
     text = printable(dumps(shortened(value)).decode())
-    return text if len(text) <= _WIDTH else text[:_WIDTH] + "…"
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def side_by_side(left: Any, right: Any) -> tuple[str, str]:
+def side_by_side(left: Any, right: Any, *, width: int = _WIDTH) -> tuple[str, str]:
     """Two JSON values in one line each; long strings from shortly before the place where they part."""
-    if isinstance(left, str) and isinstance(right, str) and max(len(left), len(right)) > _WIDTH:
-        skipped = shared_beginning(left, right) - _LEAD
+    if isinstance(left, str) and isinstance(right, str) and max(len(left), len(right)) > width - len('""'):
+        skipped = shared_beginning(left, right) - min(_LEAD, width // 3)
         if skipped > 0:
             left, right = ("…" + text[skipped:] for text in (left, right))
-    return one_line(left), one_line(right)
+    return one_line(left, width=width), one_line(right, width=width)
 
 
 def shared_beginning(left: str, right: str) -> int:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import enum
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mcptap.matching.canonical import canonical, essential, without_volatile
-from mcptap.matching.excerpt import printable, shortened
-from mcptap.matching.nearest import Difference, difference, nearest, render
+from mcptap.matching.canonical import canonical
+from mcptap.matching.columns import PLAIN, Look, render
+from mcptap.matching.excerpt import one_line, printable, shortened
+from mcptap.matching.nearest import Difference, difference, nearest
+from mcptap.matching.rules import ORDINARY, Matching
 from mcptap.model import Era, Event, Interaction, Json, Message
 from mcptap.protocol import MISS, target_of
 
 _PATHS_IN_SENTENCE: Final = 3
 _METHODS_IN_ADVICE: Final = 12
+_MOST_TO_TYPE: Final = 200
 
 _RECORD_IT: Final = (
     "Record it: send the request through `mcptap record` into the same cassette, which appends to it."
@@ -26,19 +30,24 @@ class Reason(enum.StrEnum):
 
     NO_ENTRY = "no cassette entry for the method"
     OTHER_PARAMS = "same method but different params"
+    USED_UP = "already used up"
     ANSWER_DIFFERS = "answer to a server request differs"
+    OUT_OF_ORDER = "not next in the recorded sequence"
 
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
     """The recorded request that is nearest to the live one, by its ``seq``, and what differs.
 
-    ``seq`` is ``None`` for what a server asked outside any request.
+    ``seq`` is ``None`` for what a server asked outside any request. ``answer`` is what it would have been
+    answered with: ``{"result": …}``, ``{"error": …}`` or ``{"outcome": …}``; ``None`` where that is no help.
     """
 
     seq: int | None
     params: Json | None
     differences: tuple[Difference, ...]
+    method: str | None = None
+    answer: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +75,25 @@ class Miss:
         data: dict[str, Any] = {"request": _request(self.method, self.params), "reason": str(self.reason)}
         if self.nearest is not None:
             if self.nearest.seq is not None:
-                data["nearest"] = {"seq": self.nearest.seq} | _params(self.nearest.params)
+                data["nearest"] = _shown(self.nearest)
             data["diff"] = [field.as_json() for field in self.nearest.differences]
         return {"code": MISS, "message": self.sentence, "data": data | {"advice": list(self.advice)}}
 
-    def text(self) -> str:
+    def text(self, look: Look = PLAIN) -> str:
         """The explanation for a person, over several lines; safe for a terminal."""
-        lines = [f"miss: {self.sentence}"]
-        if self.nearest is not None:
-            seq = self.nearest.seq
-            what = "what differs" if seq is None else f"nearest recorded request: interaction {seq}"
-            lines.append(f"  {what}")
-            lines += [f"    {line}" for line in render(self.nearest.differences).splitlines()]
+        lines = [f"{look.paint('strong', 'miss')}: {self.sentence}", f"  why: {self.reason}"]
+        if (near := self.nearest) is not None:
+            if near.seq is not None:
+                lines.append(f"  nearest recorded request: interaction {near.seq}")
+            elif near.differences:
+                lines.append("  what differs")
+            lines += [f"    {line}" for line in render(near.differences, look)]
+            if near.answer is not None:
+                told = "".join(
+                    f"{member} {one_line(value, width=max(20, look.width - 40))}"
+                    for member, value in near.answer.items()
+                )
+                lines.append(f"  it would have been answered with {told}")
         lines.append("  what to do:")
         lines += [f"    {number}. {advice}" for number, advice in enumerate(self.advice, 1)]
         return "\n".join(lines)
@@ -90,6 +106,7 @@ def not_recorded(
     *,
     candidates: Iterable[Interaction],
     recorded: Iterable[tuple[Era, str]],
+    matching: Matching = ORDINARY,
 ) -> Miss:
     """The miss of a request that was never recorded: not its method, or only with other params.
 
@@ -99,36 +116,89 @@ def not_recorded(
         params: Its params.
         candidates: What was recorded of the method in that era; read as far as `nearest` wants them.
         recorded: The eras and methods that the cassette has.
+        matching: What is compared.
     """
-    found = nearest(method, params, ((candidate.seq, candidate.params) for candidate in candidates))
+    paired = ((candidate, candidate.params) for candidate in candidates)
+    found = nearest(method, params, paired, matching.essence)
     if found is None:
         sentence = f"The cassette has no entry for {_named(method)} in the {era} era."
         advice = (*_where_to_look(era, method, set(recorded)), _RECORD_IT)
         return Miss(method, params, Reason.NO_ENTRY, sentence, None, advice)
-    seq, recorded_params = found
-    differences = difference(essential(method, recorded_params), essential(method, params))
+    interaction, recorded_params = found
+    seq = interaction.seq
+    differences = difference(matching.essence(method, recorded_params), matching.essence(method, params))
     sentence = (
         f"The cassette has no {_named(method, target_of(method, params))} with these params; "
         f"the nearest, interaction {seq}, differs in {_paths(differences)}."
     )
-    advice = (f"If the client should ask as it did in interaction {seq}, correct the client.", _RECORD_IT)
-    closest = Nearest(seq, recorded_params, differences)
-    return Miss(method, params, Reason.OTHER_PARAMS, sentence, closest, advice)
+    correct = f"If the client should ask as it did in interaction {seq}, correct the client."
+    same_target = target_of(method, params) == target_of(method, recorded_params)
+    ignoring = _ignoring(differences) if same_target and not matching.matchers else ()
+    closest = _nearest(interaction, differences)
+    return Miss(method, params, Reason.OTHER_PARAMS, sentence, closest, (correct, *ignoring, _RECORD_IT))
 
 
-def answer_differs(interaction: Interaction | None, event: Event | Message, live: Json) -> Miss | None:
+def used_up(method: str, params: Json | None, last: Interaction, times: int) -> Miss:
+    """The miss of a request whose recorded answers were all given, where none is to be given again.
+
+    Args:
+        method: The method of the live request.
+        params: Its params.
+        last: The recorded interaction that was given last.
+        times: How many there are.
+    """
+    often = "once" if times == 1 else f"{times} times"
+    sentence = (
+        f"The cassette has this {_named(method, target_of(method, params))} {often}, and the client asks "
+        "again."
+    )
+    advice = (
+        "If the client should not ask so often, correct the client.",
+        "Let the last answer be given again with --repeats last, or begin anew with --repeats cycle.",
+        _RECORD_IT,
+    )
+    return Miss(method, params, Reason.USED_UP, sentence, _nearest(last, ()), advice)
+
+
+def out_of_order(method: str, params: Json | None, expected: Interaction | None) -> Miss:
+    """The miss of a request that was recorded, but not at this place of a session.
+
+    Args:
+        method: The method of the live request.
+        params: Its params.
+        expected: The recorded interaction that is next; ``None`` at the end of the session.
+    """
+    asked = _named(method, target_of(method, params))
+    if expected is None:
+        due, turn = "the recorded session is over here", "end here"
+    else:
+        next_one = _named(expected.method, target_of(expected.method, expected.params))
+        due = f"interaction {expected.seq}, {next_one}, is next in the recorded session"
+        turn = f"ask for interaction {expected.seq} now"
+    advice = (
+        f"If the client should {turn}, correct the client.",
+        "If the order doesn't matter, leave --match sequence out.",
+        "Or record the session again with the client as it is now.",
+    )
+    closest = None if expected is None else _nearest(expected, ())
+    return Miss(method, params, Reason.OUT_OF_ORDER, f"{asked} comes out of order: {due}.", closest, advice)
+
+
+def answer_differs(
+    interaction: Interaction | None, event: Event | Message, live: Json, matching: Matching = ORDINARY
+) -> Miss | None:
     """The miss of a client that answers a server request otherwise than it did in the recording.
 
     Args:
         interaction: The recorded interaction that is being played; ``None`` outside any.
         event: Its server request, with the recorded answer; none where the client never gave one.
         live: The client's answer now: ``{"result": …}`` or ``{"error": …}``.
+        matching: What is compared.
 
     Returns:
         ``None`` where the answer is the recorded one, volatile ``_meta`` aside.
     """
-    recorded = {"result": event.result, "error": event.error}
-    left, right = _answer(recorded), _answer(live)
+    left, right = matching.answer({"result": event.result, "error": event.error}), matching.answer(live)
     if canonical(left) == canonical(right):
         return None
     differences = difference(left, right)
@@ -140,11 +210,36 @@ def answer_differs(interaction: Interaction | None, event: Event | Message, live
     )
     advice = (
         f"Let the client answer {asked} as it did in the recording.",
+        *_ignoring(differences),
         "Or record the session again with the client as it is now.",
     )
     request = event if interaction is None else interaction
-    closest = Nearest(None if interaction is None else interaction.seq, request.params, differences)
+    if interaction is None:
+        closest = Nearest(None, request.params, differences)
+    else:
+        closest = _nearest(interaction, differences)
     return Miss(request.method, request.params, Reason.ANSWER_DIFFERS, sentence, closest, advice)
+
+
+def _nearest(interaction: Interaction, differences: tuple[Difference, ...]) -> Nearest:
+    members = ("result", "error", "outcome")
+    answer = {name: value for name in members if (value := getattr(interaction, name)) is not None}
+    return Nearest(interaction.seq, interaction.params, differences, interaction.method, answer or None)
+
+
+def _shown(near: Nearest) -> dict[str, Any]:
+    method = {} if near.method is None else {"method": near.method}
+    answer: dict[str, Any] = shortened(near.answer or {})
+    return {"seq": near.seq} | method | _params(near.params) | answer
+
+
+def _ignoring(differences: tuple[Difference, ...]) -> tuple[str, ...]:
+    """How to ignore what differs, where that is little."""
+    paths = [field.path for field in differences]
+    if not paths or len(paths) > _PATHS_IN_SENTENCE or "$" in paths or len("".join(paths)) > _MOST_TO_TYPE:
+        return ()
+    options = " ".join(f"--ignore {shlex.quote(path)}" for path in paths)
+    return (printable(f"If what differs there doesn't matter, ignore it: {options}"),)
 
 
 def _where_to_look(era: Era, method: str, recorded: set[tuple[Era, str]]) -> list[str]:
@@ -155,10 +250,6 @@ def _where_to_look(era: Era, method: str, recorded: set[tuple[Era, str]]) -> lis
     if (other, method) in recorded:
         advice.append(f"Or use a client of the {other} era, for which the cassette has {_named(method)}.")
     return advice
-
-
-def _answer(answer: Json) -> dict[str, Any]:
-    return {member: without_volatile(value) for member, value in answer.items() if value is not None}
 
 
 def _request(method: str, params: Json | None) -> dict[str, Any]:

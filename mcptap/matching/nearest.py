@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from math import inf
 from typing import Any, Final, TypeAlias, TypeVar
 
 from mcptap.matching.canonical import canonical, essential
-from mcptap.matching.excerpt import one_line, printable, shared_beginning, shortened, side_by_side
+from mcptap.matching.excerpt import shared_beginning, shortened
 from mcptap.model import Json
 from mcptap.protocol import target_of
 
@@ -64,24 +64,29 @@ class Difference:
         }
 
 
-def difference(recorded: Json | None, live: Json | None) -> tuple[Difference, ...]:
-    """What differs between two JSON objects, in the order of the recorded one; the first 50 fields.
+def difference(recorded: Any, live: Any) -> tuple[Difference, ...]:
+    """What differs between two JSON values, in the order of the recorded one; the first 50 fields.
 
     ``None`` is an empty object. Values are compared as `canonical` compares them.
     """
-    return tuple(islice(_differing(_fields(recorded or {}, live or {})), _MOST_DIFFERENCES))
+    sides = ({} if side is None else side for side in (recorded, live))
+    return tuple(islice(_differing(_fields(*sides)), _MOST_DIFFERENCES))
 
 
 def nearest(
-    method: str, params: Json | None, candidates: Iterable[tuple[Candidate, Json | None]]
+    method: str,
+    params: Json | None,
+    candidates: Iterable[tuple[Candidate, Json | None]],
+    essence: Callable[[str, Json | None], Any] = essential,
 ) -> tuple[Candidate, Json | None] | None:
     """The candidate (with its params) that is nearest to a live request, or ``None`` if there is none.
 
     A request about the same thing (tool, prompt, resource) is nearer than any other; then the one with
     the fewest differences, where similar strings differ less; then the first. No more than the first
-    `MOST_CANDIDATES` are taken, so they may be read as they are needed.
+    `MOST_CANDIDATES` are taken, so they may be read as they are needed. ``essence`` gives what is compared
+    of a request.
     """
-    live = essential(method, params)
+    live = essence(method, params)
     target = target_of(method, params)
     best = None
     least = (True, inf)
@@ -89,26 +94,12 @@ def nearest(
         elsewhere = target_of(method, recorded) != target
         if elsewhere > least[0]:
             continue
-        fields = islice(_fields(essential(method, recorded), live), _MOST_FIELDS)
+        fields = islice(_fields(essence(method, recorded), live), _MOST_FIELDS)
         enough = least[1] if elsewhere == least[0] else inf
         distance = (elsewhere, _weight(_differing(fields), enough=enough))
         if distance < least:
             best, least = (candidate, recorded), distance
     return best
-
-
-def render(differences: Iterable[Difference]) -> str:
-    """Differences as text for a terminal: three lines each, values shortened, no control characters."""
-    lines = []
-    for field in differences:
-        if ABSENT in (field.recorded, field.live):
-            recorded, live = (
-                "(absent)" if side is ABSENT else one_line(side) for side in (field.recorded, field.live)
-            )
-        else:
-            recorded, live = side_by_side(field.recorded, field.live)
-        lines += [printable(field.path), f"  recorded  {recorded}", f"  live      {live}"]
-    return "\n".join(lines)
 
 
 def _fields(recorded: Any, live: Any) -> Iterator[_Field]:

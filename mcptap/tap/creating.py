@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +14,13 @@ from fastmcp.server.middleware import Middleware
 from mcptap.cassette.index import CassetteIndex
 from mcptap.cassette.reader import Cassette, open_cassette
 from mcptap.cassette.writer import Fsync
+from mcptap.errors import UsageError
 from mcptap.exchange import Backend
-from mcptap.matching.canonical import capabilities_of, key_of
+from mcptap.matching.canonical import capabilities_of
+from mcptap.matching.columns import PLAIN
+from mcptap.matching.rules import ORDINARY, Matcher, Matching, parse_matching
 from mcptap.modes import Plan, RecordMode, plan_of
-from mcptap.player import Player
+from mcptap.player import Player, Repeats
 from mcptap.recording import OnWriteError, OpenRecording, Recording
 from mcptap.redaction.header import redactors_of
 from mcptap.redaction.rules import BUILT_IN, parse_rules
@@ -26,6 +30,7 @@ from mcptap.tap.backends.live import LiveBackend, Upstream
 from mcptap.tap.backends.recorded import Recorded
 from mcptap.tap.backends.replay import CassetteBackend
 from mcptap.tap.bridge.making import Bridging
+from mcptap.tap.screen import look_of
 from mcptap.tap.target import TargetLike, upstream_of
 
 if TYPE_CHECKING:
@@ -46,6 +51,9 @@ def create_tap(
     normalize: bool = False,
     middleware: Sequence[Middleware] = (),
     bridge: Bridging = None,
+    ignore: str | Sequence[str] = (),
+    match: str | Matcher | Sequence[str | Matcher] = (),
+    repeats: Repeats = "last",
     report: Callable[[str], None] = report_to_stderr,
     telemetry: Telemetry | None = None,
 ) -> Tap:
@@ -69,11 +77,16 @@ def create_tap(
         bridge: ``auto`` lets clients of one protocol era use a server of the other, and ``off`` doesn't.
             By default a live server's client is bridged that doesn't fall back by itself, and no
             recording's.
+        ignore: What a live request may differ in from the recorded one, as JSONPaths from the params.
+        match: ``sequence`` for the order of the recording, and matchers of your own: functions, or their
+            entry points as ``module:function`` (see `mcptap.matching.rules.Matcher`).
+        repeats: What a request gets that is made more often than it was recorded: the ``last`` answer, an
+            ``error``, or all of them anew (``cycle``).
         report: Takes lines for the user, such as the explanation of a miss.
         telemetry: Where spans and metrics go; by default to the providers that the application has set.
 
     Raises:
-        UsageError: ``target`` is nothing that can be connected to, or a redaction rule is none.
+        UsageError: ``target`` is nothing that can be connected to, or a rule is none.
         CassetteError: A cassette to replay is damaged or absent.
     """
     cassettes, live = _cassettes(target), fallback
@@ -89,8 +102,11 @@ def create_tap(
     if cassette is not None and plan.write is not None:
         rules = parse_rules(redaction).names
         recording = Recording(Path(cassette), plan.write, fsync, on_write_error, rules, normalize)
+    matching = parse_matching(ignore, match)
+    if (ignore or match or repeats != "last") and cassettes is None and mode in ("all", "rewrite"):
+        raise UsageError("ignore, match and repeats are for a replay", "give them with a cassette to replay")
     return assemble(
-        None if cassettes is None else replayed(cassettes, report),
+        None if cassettes is None else replayed(cassettes, report, matching=matching, repeats=repeats),
         None if live is None else upstream_of(live, name=name, headers=headers),
         recording=recording,
         name=name,
@@ -109,21 +125,30 @@ class Replayed:
     player: Player
 
 
-def replayed(cassettes: Sequence[Cassette], report: Callable[[str], None]) -> Replayed:
+def replayed(
+    cassettes: Sequence[Cassette],
+    report: Callable[[str], None],
+    *,
+    matching: Matching = ORDINARY,
+    repeats: Repeats = "last",
+) -> Replayed:
     """Read cassettes through, so that requests can be answered from them.
 
     Args:
         cassettes: The cassettes.
         report: Told of torn ends.
+        matching: When a request is a recorded one.
+        repeats: What a request gets that is made more often than it was recorded.
 
     Raises:
         CassetteError: One of them is damaged.
     """
-    index = CassetteIndex.of(cassettes, key_of, capabilities_of)
+    index = CassetteIndex.of(cassettes, matching.key_of, capabilities_of)
     for each in cassettes:
         if each.torn_bytes:
             report(f"the torn end of {each.path} was ignored ({each.torn_bytes} bytes)")
-    return Replayed(tuple(cassettes), Player(index, redactors_of(each.header for each in cassettes)))
+    redactors = redactors_of(each.header for each in cassettes)
+    return Replayed(tuple(cassettes), Player(index, redactors, matching, repeats))
 
 
 def assemble(
@@ -164,7 +189,8 @@ def assemble(
         if recorded is None:
             assert upstream is not None  # noqa: S101 - there is one of the two
             return live(tap, upstream)
-        from_cassette = CassetteBackend(recorded.player, tap.report)
+        look = look_of(sys.stderr) if report is report_to_stderr else PLAIN
+        from_cassette = CassetteBackend(recorded.player, tap.report, partial(tap.fail, stop=False), look)
         if upstream is None:
             return from_cassette
         server = live(tap, upstream)

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcptap.matching.miss import Miss, Reason, answer_differs, not_recorded
+from mcptap.matching.miss import Miss, Reason, answer_differs, not_recorded, out_of_order, used_up
+from mcptap.matching.rules import Matching
 from mcptap.model import Event, Interaction
 
 
 def call(seq: int, params: dict[str, Any] | None, *events: Event) -> Interaction:
-    return Interaction(seq=seq, session=1, at=0, method="tools/call", params=params, result={}, events=events)
+    result = {"temperature": seq}
+    return Interaction(seq, session=1, at=0, method="tools/call", params=params, result=result, events=events)
 
 
 def weather(city: str) -> dict[str, Any]:
@@ -35,26 +37,64 @@ def test_other_params_are_explained_by_the_nearest_request() -> None:
         "data": {
             "request": {"method": "tools/call", "params": weather("Munich")},
             "reason": "same method but different params",
-            "nearest": {"seq": 12, "params": weather("Berlin")},
+            "nearest": {
+                "seq": 12,
+                "method": "tools/call",
+                "params": weather("Berlin"),
+                "result": {"temperature": 12},
+            },
             "diff": [{"path": "$.arguments.city", "recorded": "Berlin", "live": "Munich"}],
             "advice": list(miss.advice),
         },
     }
 
 
-def test_the_text_shows_the_difference_and_numbers_the_advice() -> None:
+def test_the_text_says_why_what_differs_what_would_have_come_and_what_to_do() -> None:
     assert missed_call(weather("Munich"), weather("Berlin")).text() == (
         "miss: The cassette has no tools/call of weather with these params; "
         "the nearest, interaction 12, differs in $.arguments.city.\n"
+        "  why: same method but different params\n"
         "  nearest recorded request: interaction 12\n"
-        "    $.arguments.city\n"
-        '      recorded  "Berlin"\n'
-        '      live      "Munich"\n'
+        "                      recorded  live\n"
+        '    $.arguments.city  "Berlin"  "Munich"\n'
+        '  it would have been answered with result {"temperature":12}\n'
         "  what to do:\n"
         "    1. If the client should ask as it did in interaction 12, correct the client.\n"
-        "    2. Record it: send the request through `mcptap record` into the same cassette, "
+        "    2. If what differs there doesn't matter, ignore it: --ignore '$.arguments.city'\n"
+        "    3. Record it: send the request through `mcptap record` into the same cassette, "
         "which appends to it."
     )
+
+
+def test_a_tool_s_name_is_not_offered_to_be_ignored() -> None:
+    assert not any("--ignore" in advice for advice in missed_call({"name": "a"}, {"name": "b"}).advice)
+
+
+def test_what_is_ignored_is_no_difference() -> None:
+    miss = not_recorded(
+        "handshake",
+        "tools/call",
+        {"name": "add", "arguments": {"a": 1, "at": 2}},
+        candidates=[call(3, {"name": "add", "arguments": {"a": 2, "at": 1}})],
+        recorded=[("handshake", "tools/call")],
+        matching=Matching(["$.arguments.at"]),
+    )
+    assert miss.nearest is not None
+    assert [field.path for field in miss.nearest.differences] == ["$.arguments.a"]
+
+
+def test_what_is_used_up_says_how_often_it_was_recorded() -> None:
+    miss = used_up("tools/call", weather("Berlin"), call(7, weather("Berlin")), 2)
+    assert miss.reason is Reason.USED_UP
+    assert "has this tools/call of weather 2 times" in miss.sentence
+    assert "--repeats last" in miss.text()
+    assert miss.error()["data"]["nearest"]["result"] == {"temperature": 7}
+
+
+def test_what_is_out_of_order_says_what_is_next() -> None:
+    miss = out_of_order("tools/call", weather("Berlin"), call(7, weather("Munich")))
+    assert "interaction 7, tools/call of weather, is next" in miss.sentence
+    assert "is over here" in out_of_order("tools/call", None, None).sentence
 
 
 def test_volatile_meta_is_no_difference() -> None:
@@ -134,7 +174,8 @@ def test_another_answer_is_a_miss_that_says_so() -> None:
     error = miss.error()
     assert error["message"].startswith("The client's answer to roots/list differs from the recorded one")
     assert error["data"]["reason"] == "answer to a server request differs"
-    assert error["data"]["nearest"] == {"seq": 7, "params": weather("Berlin")}
+    assert error["data"]["nearest"]["seq"] == 7
+    assert error["data"]["nearest"]["params"] == weather("Berlin")
     assert error["data"]["diff"] == [
         {"path": "$.result.roots[0].uri", "recorded": "file:///a", "live": "file:///b"}
     ]
@@ -145,6 +186,11 @@ def test_an_error_in_place_of_a_result_differs() -> None:
     assert miss is not None
     assert miss.nearest is not None
     assert [field.path for field in miss.nearest.differences] == ["$.result", "$.error"]
+
+
+def test_what_is_ignored_of_an_answer_may_differ() -> None:
+    live = {"result": {"roots": [{"uri": "file:///b"}]}}
+    assert answer_differs(call(7, None, ROOTS), ROOTS, live, Matching(["$.result.roots[*].uri"])) is None
 
 
 def test_errors_are_compared_too() -> None:

@@ -12,7 +12,9 @@ from anyio.abc import TaskGroup
 
 from mcptap.announcer import Remark
 from mcptap.cassette.index import Entry
+from mcptap.errors import McptapError
 from mcptap.exchange import Channel, Exchange, RpcError, Session, UnansweredError
+from mcptap.matching.columns import PLAIN, Look
 from mcptap.matching.live import live_event
 from mcptap.matching.miss import Miss
 from mcptap.matching.refusal import Refusal
@@ -33,11 +35,25 @@ class CassetteBackend:
     Args:
         player: Finds the answers.
         report: Takes the explanation of every miss.
+        on_trouble: Told why a request can't even be looked up.
+        look: How an explanation looks.
     """
 
-    def __init__(self, player: Player, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        player: Player,
+        report: Callable[[str], None],
+        on_trouble: Callable[[McptapError], None],
+        look: Look = PLAIN,
+    ) -> None:
         self.player = player
-        self.report = report
+        self.on_trouble = on_trouble
+        self._report = report
+        self._look = look
+
+    def report(self, miss: Miss) -> None:
+        """Explain a miss to the user."""
+        self._report(miss.text(self._look))
 
     @contextlib.asynccontextmanager
     async def session(self, session: Session) -> AsyncIterator[CassetteSession]:
@@ -82,8 +98,16 @@ class CassetteSession:
         return await self.play(exchange, self.find(exchange))
 
     def find(self, exchange: Exchange) -> Answer:
-        """Find the answer to one request; it counts as given, or as missed."""
-        return self._cursor.find(exchange.session.era, exchange.method, exchange.params)
+        """Find the answer to one request; it counts as given, or as missed.
+
+        Raises:
+            McptapError: It can't be looked up, which is reported.
+        """
+        try:
+            return self._cursor.find(exchange.session.era, exchange.method, exchange.params)
+        except McptapError as error:
+            self._backend.on_trouble(error)
+            raise
 
     def forwarded(self) -> None:
         """Learn that the real server answers the request that was just missed."""
@@ -109,7 +133,11 @@ class CassetteSession:
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Take a notification: in the recording, the server may have said something after it."""
-        self._cursor.notified(self._session.era, method, params)
+        try:
+            self._cursor.notified(self._session.era, method, params)
+        except McptapError as error:
+            self._backend.on_trouble(error)
+            raise
         self._move()
 
     async def _answer(self, exchange: Exchange, entry: Entry, interaction: Interaction) -> Json:
@@ -181,7 +209,7 @@ class CassetteSession:
         """Ask the client outside any request, as the server did."""
         miss = await self._ask_client(self._session.channel, None, message)
         if miss is not None:
-            self._backend.report(miss.text())
+            self._backend.report(miss)
         if message.answered:
             self._done(remark, miss)
 
@@ -199,7 +227,7 @@ class CassetteSession:
 
     def _missed(self, exchange: Exchange, miss: Miss) -> RpcError:
         exchange.notes["miss"] = miss.reason
-        self._backend.report(miss.text())
+        self._backend.report(miss)
         return RpcError(miss.error())
 
     def _done(self, remark: Remark, miss: Miss | None = None) -> None:

@@ -96,7 +96,7 @@ def cassette(tmp_path: Path) -> Path:
 
 def fallback(path: Path, live: Backend, report: Callable[[str], None]) -> tuple[Player, Fallback]:
     player = Player(CassetteIndex.of([open_cassette(path)], key_of))
-    return player, Fallback(CassetteBackend(player, report), live, report)
+    return player, Fallback(CassetteBackend(player, report, lambda _: None), live, report)
 
 
 def session(era: Era = "handshake") -> Session:
