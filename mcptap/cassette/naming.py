@@ -16,6 +16,16 @@ def is_folder(path: Path) -> bool:
     return path.is_dir() or (not path.exists() and not path.name.endswith(SUFFIXES))
 
 
+def require_free(path: Path) -> None:
+    """Refuse to write a cassette where a file is.
+
+    Raises:
+        CassetteError: There is one.
+    """
+    if path.exists():
+        raise CassetteError(f"{path} is there already", "name another file, or move it away first")
+
+
 def claim(folder: Path, server: str, started: datetime) -> Path:
     """Make an empty file of this run's own in ``folder``, named by server and start time.
 

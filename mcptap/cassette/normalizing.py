@@ -20,7 +20,9 @@ from mcptap.cassette.volatile import Volatile
 from mcptap.codec import dumps
 from mcptap.model import CassetteHeader, Event, Gap, Interaction, Message, Record, SessionStart
 
-_EPOCH: Final = "1970-01-01T00:00:00.000Z"
+EPOCH: Final = "1970-01-01T00:00:00.000Z"
+"""The ``recorded_at`` of a normalized cassette, which has no times."""
+
 _ID_BYTES: Final = 16
 
 _Spoken = TypeVar("_Spoken", Event, Message)
@@ -41,7 +43,7 @@ def normalized_header(header: CassetteHeader) -> CassetteHeader:
     """The header without its time, and with an id that is the same for all recordings of a server."""
     name = header.upstream.name if header.upstream else ""
     known = blake2b(name.encode(), digest_size=_ID_BYTES, person=b"mcptap-id").hexdigest()
-    return replace(header, id=known, recorded_at=_EPOCH)
+    return replace(header, id=known, recorded_at=EPOCH)
 
 
 def normalized(cassette: Cassette) -> Iterator[Line]:
@@ -52,7 +54,7 @@ def normalized(cassette: Cassette) -> Iterator[Line]:
     """
     volatile = Volatile()
     places = _ordered(cassette, volatile)
-    began = datetime.fromisoformat(cassette.header.recorded_at)
+    began = cassette.recorded_at()
     for place in places:
         record = cassette.record_at(place.offsets)
         yield _line(record, began, volatile)

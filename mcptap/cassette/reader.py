@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -43,6 +44,20 @@ class Cassette:
         self._framing = framing_of(path)
         with self._opened() as file:
             self.header: CassetteHeader = header_of(path, next(scan(path, file, self._framing), None))
+
+    def recorded_at(self) -> datetime:
+        """The time of the header, with its zone.
+
+        Raises:
+            CassetteError: The header has none that can be read.
+        """
+        try:
+            moment = datetime.fromisoformat(self.header.recorded_at)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            raise damaged(self.path, 1, "its 'recorded_at' is not a time with its zone")
+        return moment
 
     def lines(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
         """Every complete line with its number (from 1, the header's) and its offset (bytes)."""
@@ -88,6 +103,20 @@ class Cassette:
         """The client sessions, in the order of their opening."""
         return tuple(record for record in self.records() if isinstance(record, SessionStart))
 
+    def lines_at(self, offsets: Iterable[int]) -> Iterator[dict[str, Any]]:
+        """The lines that begin at ``offsets`` (bytes), as `lines` gave them.
+
+        Raises:
+            CassetteError: One of them isn't there any more: the file was changed.
+        """
+        with self._opened() as file:
+            for offset in offsets:
+                frame = next(self._framing.frames(file, offset), None)
+                line = parse(frame.text) if frame else None
+                if line is None:
+                    raise self.changed()
+                yield line
+
     def record_at(self, offsets: Sequence[int]) -> Record:
         """The record whose lines begin at ``offsets`` (bytes), as `joined` gave them.
 
@@ -96,14 +125,11 @@ class Cassette:
         """
         joiner = Joiner()
         joined = None
-        with self._opened() as file:
-            for offset in offsets:
-                frame = next(self._framing.frames(file, offset), None)
-                line = parse(frame.text) if frame else None
-                try:
-                    joined = joiner.add(offset, line or {})
-                except ValueError:
-                    raise self.changed() from None
+        for offset, line in zip(offsets, self.lines_at(offsets), strict=True):
+            try:
+                joined = joiner.add(offset, line)
+            except ValueError:
+                raise self.changed() from None
         joined = joined or next(joiner.unanswered(), None)
         if joined is None:
             raise self.changed()

@@ -26,6 +26,8 @@ _COMMANDS: Final = {
     "ui": "Watch a cassette that is being written, in a browser.",
     "doctor": "Check a cassette, and save what can be saved.",
     "redact": "Take secrets, or times and ids, out of a cassette.",
+    "merge": "Make one cassette of several.",
+    "split": "Make a cassette of each client session.",
     "wrap": "Have a client's server go through mcptap.",
     "unwrap": "Undo that.",
     "stats": "Show where the time goes.",
