@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -34,6 +34,7 @@ from mcptap.tap.channel import NoChannel
 from mcptap.tap.downstream import Downstream, Downstreams
 from mcptap.tap.front import serve
 from mcptap.tap.hop import Hop, SchemaBook
+from mcptap.tap.http_sessions import Presence
 from mcptap.tap.link import Opener
 from mcptap.tap.link.stdio import open_stdio
 from mcptap.tap.link.streams import open_streams
@@ -46,6 +47,7 @@ from mcptap.telemetry.observing import observing
 if TYPE_CHECKING:
     from mcptap.telemetry.telemetry import Telemetry
 
+CLIENT_PATIENCE: Final = 30.0
 _LAST_WORDS = 1.0
 
 
@@ -67,6 +69,8 @@ class Tap(FastMCP[Any]):
         telemetry: Where spans and metrics go; ``None`` leaves it to the application's providers.
         replayed_from: The cassettes of a replay.
         redactors: What takes the secrets out of what is recorded, or has taken them out of what is replayed.
+        client_patience: Seconds after which a client over Streamable HTTP has left that has closed all its
+            streams without ending its session. Where the server is a process, the session is ended then.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class Tap(FastMCP[Any]):
         self._nobody: Session
         self._recorder: Recorder | None = None
         self.redactors: Sequence[Redactor | None] = player.redactors if player is not None else ()
+        self.client_patience = CLIENT_PATIENCE
         self.report = report
         self.schemas = SchemaBook()
         self.failure: McptapError | None = None
@@ -143,7 +148,7 @@ class Tap(FastMCP[Any]):
         if bound.get("event_store") is None:
             bound["event_store"] = RecentEvents()
             bound.setdefault("retry_interval", RETRY_MS)
-        own = ASGIMiddleware(Verbatim, owner=self, transport=transport, hear=self._hear)
+        own = ASGIMiddleware(Verbatim, owner=self, transport=transport, hear=self._hear, watch=self._watch)
         bound["middleware"] = [*(bound.get("middleware") or ()), own]
         return super().http_app(**bound)
 
@@ -219,6 +224,18 @@ class Tap(FastMCP[Any]):
     async def _hear(self, address: tuple[str, int] | None, method: str, params: Json | None) -> None:
         if self._hop is not None:
             await self._hop.hear(address, method, params)
+
+    def _watch(self, presence: Presence, end: Callable[[], Awaitable[None]]) -> None:
+        """Let no process outlive the client of a session over HTTP that it was started for."""
+        if isinstance(self._backend, LiveBackend) and self._backend.upstream.target.transport == "stdio":
+            self._tasks.start_soon(self._end_when_left, presence, end)
+
+    async def _end_when_left(self, presence: Presence, end: Callable[[], Awaitable[None]]) -> None:
+        if await presence.absent(self.client_patience):
+            try:
+                await end()
+            except Exception as error:  # noqa: BLE001 - of an application around this one; others go on
+                self.report(f"a session whose client has left can't be ended: {error}")
 
     async def _serve_streams(self, read: Any, write: Any, *_: Any, **__: Any) -> None:
         transport = transport_of(self)

@@ -1,4 +1,4 @@
-"""The handshake sessions of the HTTP front, and what is in flight in each.
+"""The handshake sessions of the HTTP front, what is in flight in each, and whether its client is there.
 
 The SDK's session transport knows a request by the text of its id: 7 and "7" are one request to it, and
 so are two requests with one id; "_GET_stream" is the stream outside any request. Its event store knows
@@ -9,10 +9,11 @@ its way through the SDK, and events are kept by session.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from http import HTTPStatus
 from itertools import count
+from math import inf
 from typing import Any, Final, TypeGuard
 from weakref import WeakValueDictionary
 
@@ -49,23 +50,70 @@ class Asked:
         self.cancelled: Json | None = None
 
 
+class Presence:
+    """Whether a client is there, by the HTTP requests that it has open."""
+
+    def __init__(self) -> None:
+        self._open = 0
+        self._over = False
+        self._changed = anyio.Event()
+
+    @contextmanager
+    def visit(self) -> Iterator[None]:
+        """Have a request open inside the context."""
+        self._open += 1
+        self._change()
+        try:
+            yield
+        finally:
+            self._open -= 1
+            self._change()
+
+    def end(self) -> None:
+        """Learn that the client has ended its session."""
+        self._over = True
+        self._change()
+
+    async def absent(self, seconds: float) -> bool:
+        """Wait until the client has had nothing open for so many seconds.
+
+        Returns:
+            Whether it is so; if not, the client has ended its session before.
+        """
+        while not self._over:
+            changed = self._changed
+            with anyio.move_on_after(inf if self._open else seconds):
+                await changed.wait()
+            if not changed.is_set():
+                return True
+        return False
+
+    def _change(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
 class HttpSession:
     """One session over HTTP.
 
     Attributes:
         number: Tells it from all others.
+        presence: Whether its client is there.
     """
 
     def __init__(self) -> None:
         self.number = next(_numbers)
+        self.presence = Presence()
         # Those that somebody still deals with; of two with one id the latest.
         self._asked: WeakValueDictionary[Id, Asked] = WeakValueDictionary()
         self._opens_until: float | None = None
         self._listening = anyio.Event()
 
-    def listen(self) -> None:
-        """Learn that the client has opened the stream outside any request."""
+    def listen(self) -> bool:
+        """Learn that the client has opened the stream outside any request; say if it is the first time."""
+        first = not self._listening.is_set()
         self._listening.set()
+        return first
 
     async def listens(self) -> bool:
         """Whether the client has ever done so; it is given time to when there is first something to hear."""
@@ -107,21 +155,29 @@ class HttpSessions:
         named = next((value for name, value in headers if name == _SESSION_HEADER), b"")
         return self._by_id.get(named) or HttpSession()
 
-    def note(self, session: HttpSession, method: str, start: Mapping[str, Any]) -> None:
-        """Learn how the answer to an HTTP request starts: what a session is called, that it listens."""
+    def note(self, session: HttpSession, method: str, start: Mapping[str, Any]) -> bool:
+        """Learn from how the answer to an HTTP request starts: a session's name, that it listens or is over.
+
+        Returns:
+            Whether its client listens for the first time.
+        """
         for name, value in start["headers"]:
             if name.lower() == _SESSION_HEADER:
                 self._by_id.setdefault(value, session)
-        if method == "GET" and start["status"] == HTTPStatus.OK:
-            session.listen()
+        if start["status"] != HTTPStatus.OK:
+            return False
+        if method == "DELETE":
+            session.presence.end()
+        return method == "GET" and session.listen()
 
 
 @contextmanager
 def enter_session(session: HttpSession | None) -> Iterator[None]:
-    """Work for a session inside the context, with all tasks that are started there."""
+    """Work for a session inside the context, with all tasks that are started there; its client is there."""
     token = _serving.set(session)
     try:
-        yield
+        with session.presence.visit() if session is not None else nullcontext():
+            yield
     finally:
         _serving.reset(token)
 

@@ -20,7 +20,7 @@ from mcp.server.streamable_http_manager import DEFAULT_MAX_REQUEST_BODY_SIZE
 from mcptap import codec
 from mcptap.model import Json
 from mcptap.protocol import MODERN_VERSIONS, VERSION_HEADER
-from mcptap.tap.http_sessions import Asked, HttpSession, HttpSessions, enter_session
+from mcptap.tap.http_sessions import Asked, HttpSession, HttpSessions, Presence, enter_session
 from mcptap.tap.stand_ins import put_in_place
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _WHITE_SPACE: Final = b" \t"
 
 _AsgiMessage: TypeAlias = MutableMapping[str, Any]
 Hear: TypeAlias = Callable[[tuple[str, int] | None, str, Json | None], Awaitable[None]]
+Watch: TypeAlias = Callable[[Presence, Callable[[], Awaitable[None]]], None]
 _serving: ContextVar[tuple[object, str] | None] = ContextVar("mcptap_serving", default=None)
 
 
@@ -96,11 +97,14 @@ class Verbatim:
         transport: What it serves: ``http`` or ``sse``.
         hear: Takes a notification of the modern era, which the SDK acknowledges and drops, before its
             client learns that it was accepted: the client's address, the method and the params.
+        watch: Takes a session whose client has opened the stream that it keeps open as long as it lives,
+            and what ends the session in the place of its client.
     """
 
-    def __init__(self, app: ASGIApp, owner: object, transport: str, hear: Hear) -> None:
+    def __init__(self, app: ASGIApp, owner: object, transport: str, hear: Hear, watch: Watch) -> None:
         self._app = app
         self._hear = hear
+        self._watch = watch
         self._serving = (owner, transport)
         self._sessions = HttpSessions()
 
@@ -139,7 +143,7 @@ class Verbatim:
         token = _serving.set(self._serving)
         try:
             with enter_session(session):
-                await self._app(scope, take, send_exact)
+                await self._app(dict(scope), take, send_exact)
         finally:
             posted.begun.set()
             _serving.reset(token)
@@ -148,9 +152,24 @@ class Verbatim:
         self, scope: Scope, posted: _Posted, session: HttpSession | None, start: _AsgiMessage
     ) -> None:
         """Learn what there is to learn from how an answer starts."""
-        if session is not None:
-            self._sessions.note(session, scope["method"], start)
-            return
+        if session is None:
+            await self._accepting(scope, posted, start)
+        elif self._sessions.note(session, scope["method"], start):
+            self._watch(session.presence, partial(self._end_session, scope))
+
+    async def _end_session(self, scope: Scope) -> None:
+        """End a session as its client would, with the headers of a request of the client's."""
+
+        async def receive() -> _AsgiMessage:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: _AsgiMessage) -> None:
+            pass  # gone already, or gone now
+
+        await self._app({**scope, "method": "DELETE"}, receive, send)
+
+    async def _accepting(self, scope: Scope, posted: _Posted, start: _AsgiMessage) -> None:
+        """Take a notification of the modern era that the SDK accepts."""
         accepted = self._serving[1] == "http" and start["status"] == HTTPStatus.ACCEPTED
         message = posted.message if accepted else None
         if message is not None and isinstance(message.get("method"), str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import re
@@ -151,6 +152,7 @@ class HttpClient(Client):
             response = await self._http.send(request, stream=True)
         if response.status_code == 200:
             self._spawn(self._read_stream(response))
+            await asyncio.sleep(0)  # a task that is cancelled before it has begun closes nothing
         else:
             await response.aclose()
         return response.status_code

@@ -83,7 +83,10 @@ async def test_white_space_around_a_header_is_no_part_of_its_value() -> None:
     async def hear(*_: Any) -> None:
         """Hears nothing."""
 
+    def watch(*_: Any) -> None:
+        """Watches nobody."""
+
     headers = [(b"mcp-name", b" \tadd x \t"), (b"host", b"here")]
     scope = {"type": "http", "method": "GET", "headers": headers}
-    await Verbatim(app, None, "http", hear)(scope, None, None)  # type: ignore[arg-type]
+    await Verbatim(app, None, "http", hear, watch)(scope, None, None)  # type: ignore[arg-type]
     assert seen == [(b"mcp-name", b"add x"), (b"host", b"here")]
