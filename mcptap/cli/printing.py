@@ -30,9 +30,11 @@ def print_entry(cassette: Path, front: Front) -> None:
     upstream = open_all(cassette)[0].header.upstream
     if front.transport == "stdio":
         command, *arguments = own_command()
+        server = click.get_current_context().params["server"]
+        handed_on = [*_given_options(), *(["--", *server] if server else [])]
         entry: dict[str, Any] = {
             "command": command,
-            "args": [*arguments, "replay", str(cassette.absolute()), *_given_options()],
+            "args": [*arguments, "replay", str(cassette.absolute()), *handed_on],
         }
     else:
         if not front.port:

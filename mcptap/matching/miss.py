@@ -21,7 +21,8 @@ _METHODS_IN_ADVICE: Final = 12
 _MOST_TO_TYPE: Final = 200
 
 _RECORD_IT: Final = (
-    "Record it: send the request through `mcptap record` into the same cassette, which appends to it."
+    "Record it: send the request through `mcptap record` into the same cassette, which appends to it; or "
+    "replay with --on-miss record and the server."
 )
 
 

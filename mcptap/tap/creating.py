@@ -27,6 +27,7 @@ from mcptap.redaction.rules import BUILT_IN, parse_rules
 from mcptap.tap.app import Tap, report_to_stderr
 from mcptap.tap.backends.fallback import Fallback
 from mcptap.tap.backends.live import LiveBackend, Upstream
+from mcptap.tap.backends.pace import Timing, parse_timing
 from mcptap.tap.backends.recorded import Recorded
 from mcptap.tap.backends.replay import CassetteBackend
 from mcptap.tap.bridge.making import Bridging
@@ -54,6 +55,7 @@ def create_tap(
     ignore: str | Sequence[str] = (),
     match: str | Matcher | Sequence[str | Matcher] = (),
     repeats: Repeats = "last",
+    timing: Timing = "none",
     report: Callable[[str], None] = report_to_stderr,
     telemetry: Telemetry | None = None,
 ) -> Tap:
@@ -82,6 +84,7 @@ def create_tap(
             entry points as ``module:function`` (see `mcptap.matching.rules.Matcher`).
         repeats: What a request gets that is made more often than it was recorded: the ``last`` answer, an
             ``error``, or all of them anew (``cycle``).
+        timing: When it gets it: at once (``none``), after the ``recorded`` time, or after so many times that.
         report: Takes lines for the user, such as the explanation of a miss.
         telemetry: Where spans and metrics go; by default to the providers that the application has set.
 
@@ -102,11 +105,15 @@ def create_tap(
     if cassette is not None and plan.write is not None:
         rules = parse_rules(redaction).names
         recording = Recording(Path(cassette), plan.write, fsync, on_write_error, rules, normalize)
-    matching = parse_matching(ignore, match)
-    if (ignore or match or repeats != "last") and cassettes is None and mode in ("all", "rewrite"):
-        raise UsageError("ignore, match and repeats are for a replay", "give them with a cassette to replay")
+    rules_given = ignore or match or repeats != "last" or timing != "none"
+    if rules_given and cassettes is None and mode in ("all", "rewrite"):
+        what = "ignore, match, repeats and timing are for a replay"
+        raise UsageError(what, "give them with a cassette to replay")
+    replaying = partial(
+        replayed, matching=parse_matching(ignore, match), repeats=repeats, timing=parse_timing(timing)
+    )
     return assemble(
-        None if cassettes is None else replayed(cassettes, report, matching=matching, repeats=repeats),
+        None if cassettes is None else replaying(cassettes, report),
         None if live is None else upstream_of(live, name=name, headers=headers),
         recording=recording,
         name=name,
@@ -123,6 +130,7 @@ class Replayed:
 
     cassettes: tuple[Cassette, ...]
     player: Player
+    timing: float = 0.0
 
 
 def replayed(
@@ -131,6 +139,7 @@ def replayed(
     *,
     matching: Matching = ORDINARY,
     repeats: Repeats = "last",
+    timing: float = 0.0,
 ) -> Replayed:
     """Read cassettes through, so that requests can be answered from them.
 
@@ -139,6 +148,7 @@ def replayed(
         report: Told of torn ends.
         matching: When a request is a recorded one.
         repeats: What a request gets that is made more often than it was recorded.
+        timing: How many times the recorded delays it takes to answer.
 
     Raises:
         CassetteError: One of them is damaged.
@@ -148,7 +158,7 @@ def replayed(
         if each.torn_bytes:
             report(f"the torn end of {each.path} was ignored ({each.torn_bytes} bytes)")
     redactors = redactors_of(each.header for each in cassettes)
-    return Replayed(tuple(cassettes), Player(index, redactors, matching, repeats))
+    return Replayed(tuple(cassettes), Player(index, redactors, matching, repeats), timing)
 
 
 def assemble(
@@ -190,7 +200,9 @@ def assemble(
             assert upstream is not None  # noqa: S101 - there is one of the two
             return live(tap, upstream)
         look = look_of(sys.stderr) if report is report_to_stderr else PLAIN
-        from_cassette = CassetteBackend(recorded.player, tap.report, partial(tap.fail, stop=False), look)
+        from_cassette = CassetteBackend(
+            recorded.player, tap.report, partial(tap.fail, stop=False), look, recorded.timing
+        )
         if upstream is None:
             return from_cassette
         server = live(tap, upstream)

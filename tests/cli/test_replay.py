@@ -116,6 +116,11 @@ async def test_a_matcher_of_the_user_s_own(folder: Path) -> None:
         (["--match", "nowhere:f"], "the matcher nowhere:f can't be loaded: ModuleNotFoundError"),
         (["--match", "matchers:by_city"], "the matcher matchers:by_city failed on initialize: KeyError"),
         (["--repeats", "often"], "Invalid value for '--repeats'"),
+        (["--timing", "fast"], "'fast' is no timing; write none, recorded, or a factor such as 0.5"),
+        (["--timing", "-1"], "'-1' is no timing"),
+        (["--timing", "nan"], "'nan' is no timing"),
+        (["--on-miss", "forward"], "no server: put its command after --"),
+        (["--", "server"], "a server is asked only with --on-miss forward or --on-miss record"),
     ],
 )
 def test_a_rule_that_is_none_is_one_line_and_exit_code_2(
@@ -132,6 +137,47 @@ def test_the_printed_entry_hands_the_rules_on(folder: Path) -> None:
     options = ["--ignore", "$.a", "--ignore", "$.b", "--repeats", "cycle", "--match", "sequence"]
     printed = mcptap("replay", folder / "weather.jsonl", *options, "--print-config")
     assert all(f'"{option}"' in printed.stdout for option in options)
+
+
+# The real server, for what was not recorded
+
+SERVER = """
+from fastmcp import FastMCP
+server = FastMCP("weather")
+@server.tool
+def weather(city: str, at: int) -> str:
+    return f"{city} is live"
+server.run(show_banner=False)
+"""
+
+
+async def test_a_miss_is_forwarded_only_when_it_is_asked_for_and_never_silently(folder: Path) -> None:
+    (folder / "server.py").write_text(SERVER)
+    before = (folder / "weather.jsonl").read_bytes()
+    async with Replay(folder, "--on-miss", "forward", "--", sys.executable, "server.py") as replay:
+        assert await replay.forecasts(("Rome", 1), ("Berlin", 1)) == ["Rome is live", "sunny"]
+        assert await replay.end() == 0
+        assert "forwarded to the server: The cassette has no tools/call of weather" in replay.stderr
+        assert "missed 0, unused 2, forwarded 1" in replay.stderr
+    assert (folder / "weather.jsonl").read_bytes() == before
+
+
+async def test_a_miss_is_recorded_into_the_same_cassette(folder: Path) -> None:
+    (folder / "server.py").write_text(SERVER)
+    async with Replay(folder, "--on-miss", "record", "--", sys.executable, "server.py") as replay:
+        assert await replay.forecasts(("Rome", 1), ("Berlin", 1)) == ["Rome is live", "sunny"]
+        assert await replay.end() == 0
+        assert "recorded 2 interactions" in replay.stderr  # initialize, and the call
+    async with Replay(folder) as replay:
+        assert await replay.forecasts(("Rome", 1), ("Berlin", 1)) == ["Rome is live", "sunny"]
+        assert await replay.end() == 0
+
+
+async def test_a_folder_can_not_be_recorded_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    run = mcptap("replay", ".", "--on-miss", "record", "--", "server")
+    assert run.returncode == 2
+    assert "name the cassette that --on-miss record adds to" in run.stderr
 
 
 # Colour

@@ -62,7 +62,7 @@ def test_the_text_says_why_what_differs_what_would_have_come_and_what_to_do() ->
         "    1. If the client should ask as it did in interaction 12, correct the client.\n"
         "    2. If what differs there doesn't matter, ignore it: --ignore '$.arguments.city'\n"
         "    3. Record it: send the request through `mcptap record` into the same cassette, "
-        "which appends to it."
+        "which appends to it; or replay with --on-miss record and the server."
     )
 
 
@@ -131,7 +131,7 @@ def test_an_unknown_method_is_explained_by_the_known_ones() -> None:
             "Or use a client of the handshake era, for which the cassette has prompts/get.",
             (
                 "Record it: send the request through `mcptap record` into the same cassette, "
-                "which appends to it."
+                "which appends to it; or replay with --on-miss record and the server."
             ),
         ],
     }

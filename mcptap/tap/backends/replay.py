@@ -21,6 +21,7 @@ from mcptap.matching.refusal import Refusal
 from mcptap.model import Event, Interaction, Json, Message
 from mcptap.player import Answer, Cursor, Hit, Player, Pong
 from mcptap.protocol import STREAM_CLOSED
+from mcptap.tap.backends.pace import Pace
 from mcptap.tap.peer import CONNECTION_CLOSED
 
 _LONGEST_PAUSE: Final = 1.0
@@ -37,6 +38,7 @@ class CassetteBackend:
         report: Takes the explanation of every miss.
         on_trouble: Told why a request can't even be looked up.
         look: How an explanation looks.
+        timing: How many times the recorded delays it takes to answer.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class CassetteBackend:
         report: Callable[[str], None],
         on_trouble: Callable[[McptapError], None],
         look: Look = PLAIN,
+        timing: float = 0.0,
     ) -> None:
         self.player = player
+        self.timing = timing
         self.on_trouble = on_trouble
         self._report = report
         self._look = look
@@ -145,7 +149,9 @@ class CassetteSession:
         self._announcer.arrived(entry)
         self._move()
         try:
-            await self._play(exchange, interaction)
+            pace = Pace(self._backend.timing)
+            await self._play(exchange, interaction, pace)
+            await pace.until((interaction.ms or 0.0) + (interaction.proxy_ms or 0.0))
             if interaction.outcome in _GIVEN_UP:
                 await anyio.sleep_forever()  # the client gave it up, and will again
             while self._announcer.holds(entry):
@@ -161,7 +167,7 @@ class CassetteSession:
             self._announcer.ended(entry)
             self._move()
 
-    async def _play(self, exchange: Exchange, interaction: Interaction) -> None:
+    async def _play(self, exchange: Exchange, interaction: Interaction, pace: Pace) -> None:
         """Play what happened in an interaction: what came after a client's answer waits for that."""
         if not interaction.events:
             return
@@ -177,9 +183,10 @@ class CassetteSession:
                         await over.wait()
                 if misses:
                     break
+                await pace.until(event.at_ms)
                 if live.asked:
                     asked.append((event.at_ms + (event.ms or 0.0), anyio.Event()))
-                    asks.start_soon(self._ask, exchange, interaction, live, misses, asked[-1][1])
+                    asks.start_soon(self._ask, exchange, interaction, live, misses, asked[-1][1], pace)
                     await anyio.lowlevel.checkpoint()  # it is sent before anything else is said
                     continue
                 await exchange.notify(live.method, live.params)
@@ -195,6 +202,7 @@ class CassetteSession:
         event: Event,
         misses: list[Miss],
         over: anyio.Event,
+        pace: Pace,
     ) -> None:
         """Ask the client inside a request, as the server did, which may have taken the question back."""
         taken_back = not event.answered and interaction.outcome not in _GIVEN_UP
@@ -203,6 +211,7 @@ class CassetteSession:
             miss = await self._ask_client(exchange, interaction, event)
             if miss is not None:
                 misses.append(miss)
+            pace.resumed(event.at_ms + (event.ms or 0.0))
         over.set()
 
     async def _ask_outside(self, remark: Remark, message: Message) -> None:
