@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,11 +14,13 @@ from mcptap.matching.excerpt import one_line, printable, shortened
 from mcptap.matching.nearest import Difference, difference, nearest
 from mcptap.matching.rules import ORDINARY, Matching
 from mcptap.model import Era, Event, Interaction, Json, Message
-from mcptap.protocol import MISS, target_of
+from mcptap.protocol import META, MISS, target_of
 
 _PATHS_IN_SENTENCE: Final = 3
 _METHODS_IN_ADVICE: Final = 12
 _MOST_TO_TYPE: Final = 200
+_LEAD: Final = 40  # characters before an answer in its line
+_LEAST_SHOWN: Final = 20
 
 _RECORD_IT: Final = (
     "Record it: send the request through `mcptap record` into the same cassette, which appends to it; or "
@@ -90,10 +92,10 @@ class Miss:
                 lines.append("  what differs")
             lines += [f"    {line}" for line in render(near.differences, look)]
             if near.answer is not None:
-                told = "".join(
-                    f"{member} {one_line(value, width=max(20, look.width - 40))}"
-                    for member, value in near.answer.items()
-                )
+                ((member, value),) = near.answer.items()
+                if isinstance(value, Mapping):  # what it says comes first for a person
+                    value = {name: inner for name, inner in value.items() if name != META}
+                told = f"{member} {one_line(value, width=max(_LEAST_SHOWN, look.width - _LEAD))}"
                 lines.append(f"  it would have been answered with {told}")
         lines.append("  what to do:")
         lines += [f"    {number}. {advice}" for number, advice in enumerate(self.advice, 1)]
@@ -225,6 +227,7 @@ def answer_differs(
 def _nearest(interaction: Interaction, differences: tuple[Difference, ...]) -> Nearest:
     members = ("result", "error", "outcome")
     answer = {name: value for name in members if (value := getattr(interaction, name)) is not None}
+    # Exactly one of them is set, as the format has it.
     return Nearest(interaction.seq, interaction.params, differences, interaction.method, answer or None)
 
 
