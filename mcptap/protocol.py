@@ -73,6 +73,18 @@ REPEATING: Final = frozenset(
 )
 """Requests that a recording answers for ever (CASSETTE.md, matching rules 2 and 4)."""
 
+PROGRESS: Final = "notifications/progress"
+LISTEN: Final = "subscriptions/listen"
+OUTSIDE_REQUESTS: Final = frozenset(
+    {
+        "notifications/tools/list_changed",
+        "notifications/prompts/list_changed",
+        "notifications/resources/list_changed",
+        "notifications/resources/updated",
+    }
+)
+"""What a server says of itself, and in no request but a subscription."""
+
 PROBE: Final = "probe"
 """The note of a request that finds out what the server speaks: the class of errors that are no trouble."""
 

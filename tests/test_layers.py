@@ -15,7 +15,7 @@ FLOORS = [
     {"cassette"},
     {
         *("recorder", "player", "announcer", "recording", "task_stages", "modes"),
-        *("variants", "sequence", "tally"),
+        *("variants", "sequence", "tally", "importing"),
     },
     {"tap", "demo", "telemetry", "clients", "analysis", "reporting"},
     {"cli", "__main__"},

@@ -21,8 +21,8 @@ from mcptap.cassette.reader import Cassette
 from mcptap.codec import dumps
 from mcptap.errors import CassetteError
 from mcptap.model import CassetteHeader
-from mcptap.redaction.header import redacted_header, redactor_of
-from mcptap.redaction.lines import LineRedactor
+from mcptap.redaction.header import redacted_header
+from mcptap.redaction.lines import redacted_texts
 from mcptap.redaction.placeholder import PLACEHOLDER, decoded
 
 _ID_BYTES: Final = 16
@@ -73,9 +73,8 @@ def merge(cassettes: Sequence[Cassette], *, name: str | None = None) -> Merged:
     ]
     lines = _ordered(cassettes, shifts, _numbers(cassettes, shifts))
     same_rules = all(cassette.header.redaction == header.redaction for cassette in cassettes)
-    redactor = None if same_rules else redactor_of(header)
-    text = dumps if redactor is None else LineRedactor(redactor).text
-    return Merged(header if timed else normalized_header(header), map(text, lines))
+    texts = map(dumps, lines) if same_rules else redacted_texts(header, lines)
+    return Merged(header if timed else normalized_header(header), texts)
 
 
 def _header(first: CassetteHeader, cassettes: Sequence[Cassette], name: str | None) -> CassetteHeader:

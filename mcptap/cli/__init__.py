@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, Final
 
 import click
@@ -28,6 +29,7 @@ _COMMANDS: Final = {
     "redact": "Take secrets, or times and ids, out of a cassette.",
     "merge": "Make one cassette of several.",
     "split": "Make a cassette of each client session.",
+    "import": "Make a cassette of another tool's recording.",
     "wrap": "Have a client's server go through mcptap.",
     "unwrap": "Undo that.",
     "stats": "Show where the time goes.",
@@ -52,7 +54,8 @@ class _Commands(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"mcptap.cli.{cmd_name}").command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = import_module(f"mcptap.cli.{module}").command
         if command.help:
             command.help = command.help.replace(r"\b", "\b")  # click's mark for lines that stay as they are
         return command

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from mcptap.codec import dumps
+from mcptap.model import CassetteHeader
+from mcptap.redaction.header import redactor_of
 from mcptap.redaction.known import Known
 from mcptap.redaction.redactor import Redactor
 
@@ -81,6 +83,17 @@ class LineRedactor:
         if len(self._known) > _SESSIONS:
             self._known.popitem(last=False)
         return known
+
+
+def redacted_texts(header: CassetteHeader, lines: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """The JSON text of the lines of a cassette, redacted by its own rules.
+
+    Raises:
+        CassetteError: It has rules that this mcptap doesn't know.
+    """
+    redactor = redactor_of(header)
+    text = dumps if redactor is None else LineRedactor(redactor).text
+    return (text(dict(line)) for line in lines)
 
 
 class TextSink(Protocol):

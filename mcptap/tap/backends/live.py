@@ -21,8 +21,8 @@ from anyio.abc import TaskGroup, TaskStatus
 from mcptap.errors import McptapError, UpstreamError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError, passed_on_id
 from mcptap.model import Json, Target
-from mcptap.protocol import METHOD_NOT_FOUND, PROBE, STREAM_CLOSED
-from mcptap.tap.backends.routing import LISTEN, Routing
+from mcptap.protocol import LISTEN, METHOD_NOT_FOUND, PROBE, STREAM_CLOSED
+from mcptap.tap.backends.routing import Routing
 from mcptap.tap.headers import notification_headers, upstream_headers
 from mcptap.tap.link import Id, Opener
 from mcptap.tap.peer import CANCELLED, Inbound, Peer

@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeGuard
+from typing import Any, TypeGuard
 
 from mcptap.exchange import Exchange
 from mcptap.model import Json
-from mcptap.protocol import META, PROGRESS_TOKEN, SUBSCRIPTION_META, meta_of, progress_token_of
-from mcptap.tap.link import Id
-
-LISTEN: Final = "subscriptions/listen"
-_PROGRESS: Final = "notifications/progress"
-_OUTSIDE_REQUESTS: Final = frozenset(
-    {
-        "notifications/tools/list_changed",
-        "notifications/prompts/list_changed",
-        "notifications/resources/list_changed",
-        "notifications/resources/updated",
-    }
+from mcptap.protocol import (
+    LISTEN,
+    META,
+    OUTSIDE_REQUESTS,
+    PROGRESS,
+    PROGRESS_TOKEN,
+    SUBSCRIPTION_META,
+    meta_of,
+    progress_token_of,
 )
+from mcptap.tap.link import Id
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +104,13 @@ class Routing:
         """
         if origin is not None:
             return self._routes.get(origin)
-        if method == _PROGRESS:
+        if method == PROGRESS:
             return self._named(self._by_token, (params or {}).get(PROGRESS_TOKEN))
         subscription = meta_of(params).get(SUBSCRIPTION_META)
         if subscription is not None:
             number = int(subscription) if str(subscription).isdecimal() else subscription
             return self._named(self._routes, number)
-        return None if method in _OUTSIDE_REQUESTS else self._only()
+        return None if method in OUTSIDE_REQUESTS else self._only()
 
     def _only(self) -> Route | None:
         possible = [route for route in self._routes.values() if route.exchange.method != LISTEN]

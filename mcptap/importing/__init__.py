@@ -1,0 +1,1 @@
+"""Recordings of other tools as cassettes: read, retold to mcptap's own recorder, and written."""
