@@ -38,7 +38,13 @@ def front_options(function: _Function) -> _Function:
     for option in (
         click.option("--debug", is_flag=True, help="Show tracebacks and the libraries' logs."),
         click.option("--path", help="HTTP path of the endpoint.  [default: /mcp, /sse or /ws]"),
-        click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True),
+        click.option(
+            "--port",
+            type=click.IntRange(0, 65535),
+            default=8000,
+            show_default=True,
+            help="Port to listen on (all but stdio); 0 takes a free one.",
+        ),
         click.option(
             "--host", default="127.0.0.1", show_default=True, help="Address to listen on (all but stdio)."
         ),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,6 +24,7 @@ from mcptap.errors import UpstreamError
 from mcptap.model import Interaction, Json
 from tests.cli.running import mcptap
 
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 RESULT = {"result": {"content": [{"type": "text", "text": "3"}], "n": 1.0}}
 
 
@@ -73,7 +76,8 @@ def test_processes() -> None:
 
 def test_end_to_end(tmp_path: Path) -> None:
     kept = tmp_path / "kept it"
-    run = mcptap("demo", "--keep", kept, timeout=110, COLUMNS="80")
+    (shown,) = re.findall(r"<!-- run: demo -->\n```console\n.* && mcptap (.*)\n", README)
+    run = mcptap(*shlex.split(shown), "--keep", kept, timeout=110, COLUMNS="80")
     assert (run.returncode, run.stderr) == (0, "")
     assert all(len(line) <= 80 for line in run.stdout.splitlines() if str(kept) not in line)
     marked = [line for line in run.stdout.splitlines() if line.endswith(("✓", "✗"))]
