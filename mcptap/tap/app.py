@@ -265,7 +265,13 @@ class Tap(FastMCP[Any]):
             self._downstreams = Downstreams(observed, tasks)
             trouble = partial(self.fail, stop=False)
             bridge = make_bridge(
-                self._bridging, self._downstreams, tasks, self.player, self.schemas.learn, trouble
+                self._bridging,
+                self._downstreams,
+                tasks,
+                self.player,
+                self.schemas.learn,
+                trouble,
+                self.report,
             )
             self._hop = Hop(self, self._downstreams, self.schemas, bridge)
             try:

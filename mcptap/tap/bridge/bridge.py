@@ -12,7 +12,7 @@ import anyio
 from mcptap.bridging import to_modern
 from mcptap.errors import McptapError, UpstreamError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError, UnintelligibleError
-from mcptap.matching.canonical import capabilities_of
+from mcptap.matching.canonical import canonical, capabilities_of
 from mcptap.model import Era, Json
 from mcptap.protocol import INVALID_PARAMS, META, PROBE, RESERVED_META_PREFIX, meta_of
 from mcptap.tap.bridge.handshake_client import HandshakeClient
@@ -26,10 +26,15 @@ Eagerness: TypeAlias = Literal["at once", "unless it falls back"]
 """When a modern client is bridged that asks ``server/discover``, as one does that might fall back."""
 
 _PROBE_PATIENCE: Final = 10.0
+_FALLS_BACK_WITHIN: Final = 10.0
 _IDLE: Final = 600.0
 _MOST_ABILITIES: Final = 16
 _NPM_PROBE: Final = "server-discover-probe-"
 _DISCOVER: Final = "server/discover"
+_HINT: Final = (
+    "a client of 2026-07-28 was told that the server doesn't speak that version, and went no further: "
+    "if it can't fall back, start mcptap with --bridge auto"
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +77,9 @@ class Bridge:
         around: What bridged clients share.
         eagerness: When a client that could perhaps fall back is bridged.
         spoken: The eras that the server speaks, where that is known.
+
+    Attributes:
+        falls_back_within: Seconds after which a client that was refused is thought to do nothing any more.
     """
 
     def __init__(
@@ -90,6 +98,8 @@ class Bridge:
         self._learning = anyio.Lock()
         self._clients: WeakKeyDictionary[Downstream, _Client] = WeakKeyDictionary()
         self._guests: Guests[_Client] = Guests()
+        self._at_a_loss: set[bytes] = set()
+        self.falls_back_within = _FALLS_BACK_WITHIN
 
     async def request(self, downstream: Downstream, exchange: Exchange, way: Way) -> Json:
         """Answer a client's request, bridged where that is needed.
@@ -144,6 +154,7 @@ class Bridge:
         if exchange.method != "initialize":
             return await way.request(downstream, exchange)
         client.refused = False
+        self._at_a_loss.discard(canonical(exchange.session.client))
         refused: RpcError | None = None
         if self._speaks_handshake is not False or self._refused_before("handshake", exchange):
             if not self._speaks_handshake:
@@ -213,6 +224,8 @@ class Bridge:
                 client.refused = True
                 refused = error
                 if not bridges:
+                    if not self._is_away(error):
+                        self._expect_fallback(client, exchange.session.client)
                     raise
             else:
                 self._speaks_modern = to_modern.speaks_modern(found) or None
@@ -220,6 +233,27 @@ class Bridge:
                     return found
         await self._open(client, exchange, way, refused)
         return None
+
+    def _expect_fallback(self, client: _Client, said: Json | None) -> None:
+        """Tell the user how to help a client that goes no further, now that it was refused.
+
+        It may come back on another connection, so it is known by what it says of itself.
+        """
+        name = canonical(said)
+
+        def give_up() -> None:
+            if name in self._at_a_loss:
+                self._at_a_loss.discard(name)
+                self._around.hint(_HINT)
+
+        async def wait() -> None:
+            await anyio.sleep(self.falls_back_within)
+            give_up()
+
+        if name not in self._at_a_loss:
+            self._at_a_loss.add(name)
+            client.host.on_close(give_up)
+            self._around.tasks.start_soon(wait)
 
     async def _learn(self, downstream: Downstream, exchange: Exchange) -> bool:
         """Find out whether the server speaks the modern era, or could not be asked."""
@@ -265,6 +299,7 @@ class Bridge:
             bridged.leave()
             raise refused or error from None
         client.modern[capabilities_of(exchange.params)] = bridged
+        self._at_a_loss.discard(canonical(exchange.session.client))
         client.opened(way)
         self._speaks_modern, self._speaks_handshake = False, True
 

@@ -29,6 +29,7 @@ def make_bridge(
     player: Player | None,
     learn: Callable[[Json], None],
     trouble: Callable[[McptapError], None],
+    hint: Callable[[str], None],
 ) -> Bridge | None:
     """Make the bridge, if there is to be one.
 
@@ -39,6 +40,7 @@ def make_bridge(
         player: What answers in a replay; ``None`` for a live server.
         learn: Takes results of ``tools/list``, from which headers are made.
         trouble: Told why the server can't be used.
+        hint: Told what the user may want to know.
     """
     if bridging == "off" or (bridging is None and player is not None):
         return None
@@ -48,6 +50,7 @@ def make_bridge(
         learn=learn,
         trouble=trouble,
         lifetime=STATE_LIFETIME,
+        hint=hint,
     )
     eagerness: Eagerness = "at once" if bridging == "auto" else "unless it falls back"
     return Bridge(downstreams, around, eagerness, player.spoken if player else None)

@@ -44,6 +44,7 @@ class Surroundings:
         learn: Takes results of ``tools/list``, from which headers are made.
         trouble: Told why the server can't be used, where nobody else has said it.
         lifetime: Seconds for which a client may take to answer what the server asked.
+        hint: Told what the user may want to know, though nothing is wrong.
     """
 
     tasks: TaskGroup
@@ -51,3 +52,4 @@ class Surroundings:
     learn: Callable[[Json], None]
     trouble: Callable[[McptapError], None]
     lifetime: float
+    hint: Callable[[str], None]

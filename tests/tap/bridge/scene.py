@@ -180,17 +180,22 @@ class Client:
 
 
 class Scene:
-    """A server, and as many clients as a test wants."""
+    """A server, and as many clients as a test wants.
 
-    def __init__(self, server: Server, bridge: Bridge, tasks: Any) -> None:
+    Attributes:
+        hints: What the user was told.
+    """
+
+    def __init__(self, server: Server, bridge: Bridge, tasks: Any, hints: list[str]) -> None:
         self.server = server
-        self._bridge = bridge
+        self.bridge = bridge
+        self.hints = hints
         self._tasks = tasks
 
     def client(self, *, ear: Ear | None = None, capabilities: Json = ABLE, name: str = "somebody") -> Client:
         ear = ear or Ear()
         connection = Downstream(self.server, self._tasks, "stdio", ear)
-        return Client(self._bridge, connection, ear, capabilities, name)
+        return Client(self.bridge, connection, ear, capabilities, name)
 
 
 def play(
@@ -205,9 +210,12 @@ def play(
     async def run() -> None:
         with anyio.fail_after(PATIENCE):
             async with anyio.create_task_group() as tasks:
-                around = Surroundings(tasks, lambda *_: True, lambda _: None, lambda _: None, lifetime)
+                hints: list[str] = []
+                around = Surroundings(
+                    tasks, lambda *_: True, lambda _: None, lambda _: None, lifetime, hints.append
+                )
                 downstreams = Downstreams(server, tasks)
-                await scene(Scene(server, Bridge(downstreams, around, eagerness), tasks))
+                await scene(Scene(server, Bridge(downstreams, around, eagerness), tasks, hints))
                 tasks.cancel_scope.cancel()
 
     anyio.run(run)

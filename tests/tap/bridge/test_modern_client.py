@@ -70,6 +70,29 @@ def test_a_client_that_may_fall_back_is_told_that_the_server_is_old_and_bridged_
     play(server, scene, eagerness="unless it falls back")
 
 
+def test_the_user_learns_of_a_client_that_gives_up_when_it_is_refused_and_of_no_other() -> None:
+    async def scene(scene: Scene) -> None:
+        gives_up, falls_back, insists, late = (
+            scene.client(name=name) for name in ("gives up", "falls back", "insists", "late")
+        )
+        for client in (gives_up, falls_back, insists):
+            with pytest.raises(RpcError):
+                await client.modern("server/discover")
+        await falls_back.initialize()
+        await insists.modern("tools/call", {"name": "x"})
+        for client in (falls_back, insists):
+            await client.connection.close()
+        assert scene.hints == []
+        await gives_up.connection.close()
+        assert ["--bridge auto" in each for each in scene.hints] == [True]
+        scene.bridge.falls_back_within = 0
+        with pytest.raises(RpcError):
+            await late.modern("server/discover")
+        await until(lambda: len(scene.hints) == 2)
+
+    play(Server("handshake", tools_call=answer_plainly), scene, eagerness="unless it falls back")
+
+
 def test_a_question_becomes_input_required_and_the_retry_resumes_the_same_call() -> None:
     server = Server("handshake", tools_call=ask_for_a_name)
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
 
 from mcptap.cassette.reader import open_cassette
 from tests.clients.raw import HttpClient, Message, PipeClient, handshake
-from tests.http.running import PATIENCE, WIRE, interactions, mcptap, mcptap_on_stdio, server
+from tests.http.running import MCPTAP, PATIENCE, ROOT, WIRE, interactions, mcptap, mcptap_on_stdio, server
 
 OLD = [*WIRE, "--era", "handshake"]
 NEW = [*WIRE, "--era", "modern"]
@@ -85,6 +87,45 @@ def test_a_client_that_never_discovers_is_bridged_by_default(tmp_path: Path) -> 
             assert await tap.wait() == 0, tap.stderr
         # The probe is mcptap's own, so it is no part of the recording.
         assert [each["method"] for each in interactions(cassette)] == ["initialize", "tools/call"]
+
+    run(work())
+
+
+@pytest.mark.parametrize("front", ["stdio", "http"])
+def test_the_pinned_client_of_python_is_bridged_by_default(front: str) -> None:
+    async def use(where: Any) -> None:
+        async with Client(where, mode="2026-07-28", timeout=PATIENCE) as client:
+            assert "echo" in [tool.name for tool in await client.list_tools()]
+            assert (await client.call_tool("echo", {"text": "x"})).content
+
+    async def work() -> None:
+        if front == "stdio":
+            await use(StdioTransport(MCPTAP[0], [*MCPTAP[1:], "proxy", "--", *OLD], cwd=str(ROOT)))
+            return
+        async with mcptap("proxy", "--", *OLD) as running:
+            await use(running.url)
+            assert await running.stop() == 0, running.text
+
+    run(work())
+
+
+def test_a_client_of_npm_is_bridged_by_default_when_it_discovers_first() -> None:
+    async def work() -> None:
+        async with mcptap_on_stdio("proxy", "--", *OLD, era="modern") as tap:
+            discovered = await tap.request("server/discover", id="server-discover-probe-1")
+            assert discovered.result["supportedVersions"] == ["2026-07-28"]
+            assert (await tap.call("mixed")).result["resultType"] == "complete"
+
+    run(work())
+
+
+def test_the_user_is_told_how_to_help_a_client_that_is_refused_and_leaves() -> None:
+    async def work() -> None:
+        async with mcptap_on_stdio("proxy", "--", *OLD, era="modern") as tap:
+            assert (await handshake(tap)).error["code"] == -32601
+            tap.close_stdin()
+            assert await tap.wait() == 0
+            assert "start mcptap with --bridge auto" in tap.stderr
 
     run(work())
 
