@@ -13,6 +13,11 @@ from mcptap.clients.node import Node
 from mcptap.clients.variables import expander
 from mcptap.errors import UsageError
 
+_TABLES: Final = {
+    "JSON": '{"mcpServers": {"NAME": {"command": …}}}',
+    "TOML": "[mcp_servers.NAME]",
+    "YAML": "extensions: {NAME: {cmd: …}}",
+}
 _PARTS_OF_GOOSE: Final = ("builtin", "platform", "frontend", "inline_python")
 
 
@@ -79,8 +84,7 @@ def read_servers(path: Path) -> list[Server]:
     document = read(path)
     table = next(document.tables(), None)
     if table is None or not table[1].members:
-        hint = 'it needs a table like {"mcpServers": {"NAME": {"command": …}}}'
-        raise UsageError(f"{path} has no servers", hint)
+        raise UsageError(f"{path} has no servers", f"it needs a table like {_TABLES[document.format]}")
     _refuse_second_table(document, table[0])
     for name, node in table[1].repeated():
         raise UsageError(f"{document.where(node)}: the server {name!r} is named twice", "rename one of them")

@@ -48,3 +48,36 @@ def test_many_servers_do_not_go_into_one_cassette(tmp_path: Path) -> None:
     assert run.returncode == 2
     assert "name a folder with -o" in run.stderr
     assert not (tmp_path / "one.jsonl").exists()
+
+
+BAD = [
+    ("c.json", "servers: a", "c.json, line 1 is not JSON"),
+    ("c.toml", "servers: a", "c.toml, line 1 is not TOML"),
+    ("c.json", "{}", 'has no servers; it needs a table like {"mcpServers"'),
+    ("c.toml", "a = 1", "has no servers; it needs a table like [mcp_servers.NAME]"),
+    ("c.json", '{"mcpServers": {"a": {"command": "x"}, "a": {"command": "y"}}}', "'a' is named twice"),
+    ("c.toml", "[mcp_servers.a]\ncommand = 'x'\n[mcp_servers.a]\n", "line 3 is not TOML: Cannot declare"),
+    ("c.json", '{"mcpServers": {"a": {"command": "x", "url": "http://h/"}}}', "both 'command' and 'url'"),
+    ("c.toml", "[mcp_servers.a]\ncommand = 'x'\nurl = 'http://h/'\n", "both 'command' and 'url'"),
+    ("c.json", '{"mcpServers": {"a": {"comand": "x"}}}', "unknown key 'comand'; did you mean 'command'?"),
+    ("c.toml", "[mcp_servers.a]\ncomand = 'x'\n", "unknown key 'comand'; did you mean 'command'?"),
+    ("c.json", '{"mcpServers": {"a": {"command": "${NOT_SET_HERE}"}}}', "variable NOT_SET_HERE is not set"),
+    ("c.toml", "[mcp_servers.a]\ncommand = '${NOT_SET_HERE}'\n", "variable NOT_SET_HERE is not set"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "message"), BAD)
+@pytest.mark.parametrize("verb", ["record", "proxy"])
+def test_what_is_wrong_in_a_configuration_is_one_line_and_nothing_is_started_or_written(
+    verb: str, name: str, text: str, message: str, tmp_path: Path
+) -> None:
+    config = tmp_path / name
+    config.write_text(text)
+    where = ["-o", tmp_path / "rec"] if verb == "record" else []
+    run = mcptap(verb, "--config", config, "--port", "0", *where)
+    assert run.returncode == 2, run.stderr
+    assert message in run.stderr
+    assert run.stderr.count("\n") == 1
+    assert run.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert config.read_text() == text
