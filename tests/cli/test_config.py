@@ -73,7 +73,7 @@ def test_what_is_wrong_in_a_configuration_is_one_line_and_nothing_is_started_or_
 ) -> None:
     config = tmp_path / name
     config.write_text(text)
-    where = ["-o", tmp_path / "rec"] if verb == "record" else []
+    where = ["-o", str(tmp_path / "rec")] if verb == "record" else []
     run = mcptap(verb, "--config", config, "--port", "0", *where)
     assert run.returncode == 2, run.stderr
     assert message in run.stderr
