@@ -3,6 +3,7 @@
 python -m tests.servers.misbehaving exit | rubbish | rubbish-then-fine | silent
 python -m tests.servers.misbehaving ignores-eof [FILE]   # its pids, as JSON, go to FILE and stderr
 python -m tests.servers.misbehaving exit-after COUNT
+python -m tests.servers.misbehaving exit-on METHOD   # else a good server of the handshake era
 """
 
 from __future__ import annotations
@@ -84,6 +85,23 @@ def _exit_after(count: str | None) -> None:
     server.serve()
 
 
+class _Touchy(Server):
+    """Serves the handshake era, and exits with code 8 when it is sent one method."""
+
+    method = ""
+
+    def receive(self, text: str) -> None:
+        if json.loads(text).get("method") == self.method:
+            os._exit(8)
+        super().receive(text)
+
+
+def _exit_on(method: str | None) -> None:
+    server = _Touchy("handshake")
+    server.method = method or ""
+    server.serve()
+
+
 MODES = {
     "exit": _exit_at_once,
     "rubbish": _rubbish,
@@ -91,6 +109,7 @@ MODES = {
     "silent": _silent,
     "ignores-eof": _ignore_eof,
     "exit-after": _exit_after,
+    "exit-on": _exit_on,
 }
 
 if __name__ == "__main__":
