@@ -1,6 +1,6 @@
 """The wire server over Streamable HTTP, its answers spelled as they are over stdio, without any SDK.
 
-    python -m tests.servers.wire_http PORT [--json] [--log FILE]
+    python -m tests.servers.wire_http PORT [--era handshake|modern|both] [--json] [--log FILE]
 
 Port 0 takes a free one; ``{"ready": PORT}`` on stdout says which. The endpoint is ``/mcp``. Each
 handshake session has a server of its own; all modern requests share one. With ``--json`` answers are
@@ -31,8 +31,8 @@ _POLL = 0.02
 class SessionServer(Server):
     """A wire server that says everything on the stream where it belongs."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, era: str) -> None:
+        super().__init__(era)
         self.streams: dict[str, Stream] = {}
         self.standalone: Stream = queue.SimpleQueue()
         self._here = threading.local()
@@ -63,6 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     sessions: dict[str, SessionServer]
     modern: SessionServer
+    era: str
     as_json: bool
     log: int | None
 
@@ -75,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         is_initialize = message.get("method") == '"initialize"'
         if is_initialize:
             session_id = os.urandom(8).hex()
-            self.sessions[session_id] = SessionServer()
+            self.sessions[session_id] = SessionServer(self.era)
         server = self.modern if is_modern else self.sessions.get(session_id)
         if server is None:
             self._empty(404)
@@ -167,11 +168,13 @@ class _Handler(BaseHTTPRequestHandler):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
+    parser.add_argument("--era", choices=("handshake", "modern", "both"), default="both")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--log", type=Path)
     options = parser.parse_args()
     _Handler.sessions = {}
-    _Handler.modern = SessionServer()
+    _Handler.era = options.era
+    _Handler.modern = SessionServer(options.era)
     _Handler.as_json = options.json
     _Handler.log = None
     if options.log is not None:
