@@ -19,6 +19,9 @@ INTERNAL_ERROR = -32603
 passed_on_id: ContextVar[str | int | None] = ContextVar("mcptap_passed_on_id", default=None)
 """The server's JSON-RPC id of the request that is being passed on to the client, for telemetry."""
 
+taken_back: ContextVar[Callable[[], Json | None]] = ContextVar("mcptap_taken_back", default=lambda: None)
+"""Gives the params of the server's cancel notification, once it takes back the request that is passed on."""
+
 given_id: ContextVar[str | int | None] = ContextVar("mcptap_given_id", default=None)
 """The JSON-RPC id that the current task's last request was sent with, for telemetry."""
 

@@ -19,7 +19,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.transport_context import TransportContext
 from pydantic import ValidationError
 
-from mcptap.exchange import RpcError
+from mcptap.exchange import RpcError, taken_back
 from mcptap.model import Json
 from mcptap.protocol import CLIENT_INFO_META, VERSION_META, era_of, meta_of
 from mcptap.tap.channel import WireError, raw_error
@@ -189,9 +189,10 @@ class _Outbound:
     ) -> dict[str, Any]:
         del opts
         try:
-            return cast("dict[str, Any]", await self._peer.request(method, params))
+            answer = await self._peer.request(method, params, cancelled=taken_back.get())
         except RpcError as error:
             raise WireError(error.error, type(error)) from None
+        return cast("dict[str, Any]", answer)
 
 
 class _PipeContext(_Outbound):

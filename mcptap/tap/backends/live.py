@@ -19,7 +19,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from mcptap.errors import McptapError, UpstreamError
-from mcptap.exchange import Exchange, RpcError, Session, UnansweredError, passed_on_id
+from mcptap.exchange import Exchange, RpcError, Session, UnansweredError, passed_on_id, taken_back
 from mcptap.model import Json, Target
 from mcptap.protocol import LISTEN, METHOD_NOT_FOUND, PROBE, STREAM_CLOSED
 from mcptap.tap.backends.routing import Routing
@@ -241,6 +241,7 @@ class _Connection:
         method, params = inbound.method, inbound.params
         route = self._routing.find(method, params, inbound.origin)
         passed_on_id.set(inbound.id)  # it is answered by a task of its own
+        taken_back.set(lambda: inbound.cancelled)
         if route is not None:
             return await route.exchange.ask(method, params)
         client = self._only_client()
