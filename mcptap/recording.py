@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -38,6 +38,8 @@ class Recording:
         on_write_error: Whether to stop when something can't be recorded, or go on and mark a gap.
         redaction: The rules that take secrets out (see `parse_rules`); none keeps everything.
         normalize: Whether to normalize the cassette when it is closed, so that two runs compare.
+        given: What the server is sent beside the messages, by name: the user's own headers, and its URL.
+            Secrets among it are taken out of what the server says, whose they are not to tell.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Recording:
     on_write_error: OnWriteError = "stop"
     redaction: tuple[str, ...] = BUILT_IN
     normalize: bool = False
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -118,7 +121,7 @@ def open_recording(
         writer.close(replace=False)
         raise
     recorder = Recorder(
-        writer if redactor is None else RedactingSink(writer, redactor),
+        writer if redactor is None else RedactingSink(writer, redactor, recording.given),
         first_seq=writer.next_seq,
         first_session=writer.next_session,
         elapsed=writer.elapsed0,

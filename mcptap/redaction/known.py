@@ -49,6 +49,13 @@ class Known:
                 del self._forms[form]
                 del self._needles[form]
 
+    def learn(self, other: Known) -> None:
+        """Learn all that another has been shown."""
+        for secret in other._secrets:
+            if secret in other._forms:
+                rule, guessable = other._forms[secret]
+                self.add(secret, rule, guessable=guessable)
+
     def occurs(self, text: bytes) -> bool:
         """Whether one of them may stand in a JSON text."""
         searched = text.decode("latin-1") if self._needles else ""

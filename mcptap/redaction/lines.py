@@ -14,6 +14,7 @@ from mcptap.redaction.redactor import Redactor
 
 _SESSIONS: Final = 1024
 _SPOKEN: Final = ("params", "result", "error")
+_SAID: Final = (*_SPOKEN, "events")
 
 
 class LineRedactor:
@@ -21,10 +22,14 @@ class LineRedactor:
 
     Args:
         redactor: The rules.
+        given: What the server is sent beside the messages, such as headers, by name: it may say their
+            secrets without their names. A session knows them from then on.
     """
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, given: Mapping[str, str] | None = None) -> None:
         self._redactor = redactor
+        self._given = Known()
+        redactor.value(dict(given or {}), self._given, data=True)
         self._known: OrderedDict[int, Known] = OrderedDict()
         self._session_of: dict[int, int] = {}
 
@@ -47,14 +52,19 @@ class LineRedactor:
         """
         text = dumps(dict(line))
         known = self._known_to(line)
-        if not self._redactor.may_have_secrets(text, known):
+        if not self._redactor.may_have_secrets(text, known) and not self._given.occurs(text):
             return text
         redacted = self._redacted(line, known)
         return text if redacted is line else dumps(dict(redacted))
 
     def _redacted(self, line: Mapping[str, Any], known: Known) -> Mapping[str, Any]:
         try:
+            from_server = line.get("from") == "server"
+            if from_server:
+                self._recognise_given(line, known)
             spoken = self._spoken({"params": line["params"]} if "params" in line else {}, known)
+            if not from_server:
+                self._recognise_given({**line, "params": None}, known)
             if "events" in line:
                 spoken["events"] = [{**event, **self._spoken(event, known)} for event in line["events"]]
             spoken |= self._spoken({name: line[name] for name in _SPOKEN[1:] if name in line}, known)
@@ -62,6 +72,11 @@ class LineRedactor:
             raise TypeError("nested too deeply") from None
         changed = {**line, **spoken}
         return line if changed == line else changed
+
+    def _recognise_given(self, line: Mapping[str, Any], known: Known) -> None:
+        """Learn what the server was given, if it is in what it says."""
+        if self._given.count and self._given.occurs(dumps({name: line.get(name) for name in _SAID})):
+            known.learn(self._given)
 
     def _spoken(self, spoken: Mapping[str, Any], known: Known) -> dict[str, Any]:
         return {name: self._redactor.value(spoken[name], known) for name in _SPOKEN if name in spoken}
@@ -109,11 +124,12 @@ class RedactingSink:
     Args:
         sink: The cassette.
         redactor: Its rules.
+        given: See `LineRedactor`.
     """
 
-    def __init__(self, sink: TextSink, redactor: Redactor) -> None:
+    def __init__(self, sink: TextSink, redactor: Redactor, given: Mapping[str, str] | None = None) -> None:
         self._sink = sink
-        self._lines = LineRedactor(redactor)
+        self._lines = LineRedactor(redactor, given)
 
     def append(self, line: Mapping[str, Any]) -> int:
         """Write one line without its secrets; what it raises is the cassette's."""

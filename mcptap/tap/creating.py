@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -210,6 +210,8 @@ def assemble(
             from_cassette, server if tap.recorder is None else Recorded(server, tap.recorder), tap.report
         )
 
+    if isinstance(recording, Recording) and upstream is not None:
+        recording = replace(recording, given=upstream.given)
     target = upstream.target if recorded is None and upstream else None
     if recorded is not None:
         target = recorded.cassettes[0].header.upstream

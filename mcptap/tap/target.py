@@ -171,7 +171,9 @@ def _websocket(url: str, headers: Mapping[str, str] | None, name: str | None) ->
         yield websocket_opener(url, shown, headers, tls)
 
     # No need to check early what the connection itself will tell, which is made as early.
-    return Upstream(Target(name or host, "ws", (shown,)), connect, checkpoint)
+    return Upstream(
+        Target(name or host, "ws", (shown,)), connect, checkpoint, {"url": url, **(headers or {})}
+    )
 
 
 def _for_people(url: str) -> tuple[str, str]:
@@ -211,7 +213,7 @@ def _http(
     async def check() -> None:
         await check_reachable(url)
 
-    return Upstream(target, connect, check)
+    return Upstream(target, connect, check, {"url": url, **(headers or {})})
 
 
 def _transport(transport: ClientTransport, kind: str, name: str) -> Upstream:

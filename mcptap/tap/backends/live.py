@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Self
 
@@ -38,11 +38,13 @@ class Upstream:
         target: What the cassette's header says of it.
         connect: Makes ready what all connections share (an HTTP client), and gives their opener.
         check: Raises `UpstreamError` where it is plain already that nobody can be reached.
+        given: What the server is sent beside the messages, by name: the user's headers, and its URL.
     """
 
     target: Target
     connect: Callable[[], AbstractAsyncContextManager[Opener]]
     check: Callable[[], Awaitable[None]]
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
 class LiveBackend:
