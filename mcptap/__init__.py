@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mcptap.tap.app import Tap
     from mcptap.tap.creating import create_tap
     from mcptap.tap.middleware import TapMiddleware
+    from mcptap.using import use_cassette
 
 # FastMCP takes over a second to import: each name is imported when it is first used.
 _HOMES = {
@@ -22,9 +23,19 @@ _HOMES = {
     "create_tap": "mcptap.tap.creating",
     "open_cassette": "mcptap.cassette.reader",
     "record_to": "mcptap.recording",
+    "use_cassette": "mcptap.using",
 }
 
-__all__ = ["Cassette", "Tap", "TapMiddleware", "__version__", "create_tap", "open_cassette", "record_to"]
+__all__ = [
+    "Cassette",
+    "Tap",
+    "TapMiddleware",
+    "__version__",
+    "create_tap",
+    "open_cassette",
+    "record_to",
+    "use_cassette",
+]
 
 
 def __getattr__(name: str) -> Any:

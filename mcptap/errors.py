@@ -27,6 +27,10 @@ class McptapError(Exception):
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
+class ReplayError(McptapError):
+    """A replay has missed requests, or left recorded ones unused (exit code 1)."""
+
+
 class UsageError(McptapError):
     """The command or the call can't be carried out as it was put (exit code 2)."""
 

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 from mcptap import __version__
 from mcptap.cassette.naming import claim, is_folder
 from mcptap.cassette.normalizing import normalize
-from mcptap.cassette.writer import CassetteWriter, Fsync, WriteMode
+from mcptap.cassette.writer import PARTIAL_SUFFIX, CassetteWriter, Fsync, WriteMode
 from mcptap.errors import RecordingError
 from mcptap.model import CassetteHeader, Target
 from mcptap.recorder import Recorder
@@ -40,6 +40,7 @@ class Recording:
         normalize: Whether to normalize the cassette when it is closed, so that two runs compare.
         given: What the server is sent beside the messages, by name: the user's own headers, and its URL.
             Secrets among it are taken out of what the server says, whose they are not to tell.
+        keep: Asked at the end of a rewrite whether it replaces what was there; if not, nothing is left of it.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Recording:
     redaction: tuple[str, ...] = BUILT_IN
     normalize: bool = False
     given: Mapping[str, str] = field(default_factory=dict)
+    keep: Callable[[], bool] = lambda: True
 
 
 @contextlib.contextmanager
@@ -135,6 +137,11 @@ def open_recording(
         finally:
             with contextlib.suppress(RecordingError):  # on_failure has heard of it
                 recorder.close()
+    if not recording.keep() and recording.mode == "rewrite":
+        # Before it is closed: another one may begin to write it then.
+        path.with_name(path.name + PARTIAL_SUFFIX).unlink(missing_ok=True)
+        writer.close(replace=False)
+        return
     try:
         writer.close()
     except RecordingError as error:

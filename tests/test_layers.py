@@ -14,11 +14,11 @@ FLOORS = [
     {"errors", "model", "exchange", "protocol", "codec", "matching", "redaction", "bridging"},
     {"cassette"},
     {
-        *("recorder", "player", "announcer", "recording", "task_stages", "modes"),
-        *("variants", "sequence", "tally", "importing"),
+        *("recorder", "player", "announcer", "recording", "task_stages", "modes", "expiry"),
+        *("variants", "sequence", "tally", "importing", "replayed"),
     },
-    {"tap", "demo", "telemetry", "clients", "analysis", "reporting"},
-    {"cli", "__main__"},
+    {"tap", "demo", "telemetry", "clients", "analysis", "reporting", "using"},
+    {"cli", "pytest_plugin", "__main__"},
 ]
 ADAPTERS_ONLY = {"fastmcp", "mcp", "mcp_types", "httpx2", "uvicorn", "opentelemetry", "starlette", "anyio"}
 PRIVATE = re.compile(r"\b(?:app|server|session|context|fastmcp|request|connection)\._[a-z]")
@@ -58,7 +58,7 @@ def test_no_module_imports_from_a_floor_above_its_own() -> None:
 
 
 def test_the_lower_floors_know_no_transport_and_no_library_of_the_protocol() -> None:
-    adapters = {"tap", "demo", "telemetry", "reporting", "cli"}
+    adapters = {"tap", "demo", "telemetry", "reporting", "using", "cli", "pytest_plugin"}
     strangers = [
         f"{name} imports {imported}"
         for name, path in _modules()

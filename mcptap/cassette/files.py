@@ -14,6 +14,10 @@ from mcptap.errors import CassetteError
 _OWNER_ONLY: Final = 0o600
 
 
+class CassetteInUseError(CassetteError):
+    """Another mcptap has the cassette open for writing."""
+
+
 def open_locked(path: Path) -> int:
     """Open or create ``path`` for appending under an exclusive lock; closing the descriptor frees it.
 
@@ -21,7 +25,8 @@ def open_locked(path: Path) -> int:
         A descriptor on the file that ``path`` names now, for reading too.
 
     Raises:
-        CassetteError: Another process holds the lock, or this is not a regular file.
+        CassetteInUseError: Another process holds the lock.
+        CassetteError: This is not a regular file.
         OSError: It can't be opened or created.
     """
     while True:
@@ -72,7 +77,7 @@ def _lock(path: Path, descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise CassetteError(
+        raise CassetteInUseError(
             f"{path} is locked by another mcptap", "stop that one, or record into another file"
         ) from None
 

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastmcp.server.middleware import Middleware
 
-from mcptap.cassette.index import CassetteIndex
 from mcptap.cassette.reader import Cassette, open_cassette
 from mcptap.cassette.writer import Fsync
 from mcptap.errors import UsageError
 from mcptap.exchange import Backend
-from mcptap.matching.canonical import capabilities_of
 from mcptap.matching.columns import PLAIN
-from mcptap.matching.rules import ORDINARY, Matcher, Matching, parse_matching
+from mcptap.matching.rules import Matcher, parse_matching
 from mcptap.modes import Plan, RecordMode, plan_of
-from mcptap.player import Player, Repeats
+from mcptap.player import Repeats
 from mcptap.recording import OnWriteError, OpenRecording, Recording
-from mcptap.redaction.header import redactors_of
 from mcptap.redaction.rules import BUILT_IN, parse_rules
+from mcptap.replayed import Replayed, replayed
 from mcptap.tap.app import Tap, report_to_stderr
 from mcptap.tap.backends.fallback import Fallback
 from mcptap.tap.backends.live import LiveBackend, Upstream
@@ -122,43 +120,6 @@ def create_tap(
         report=report,
         telemetry=telemetry,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """Cassettes, and what answers from them: several taps may share it. `replayed` makes it."""
-
-    cassettes: tuple[Cassette, ...]
-    player: Player
-    timing: float = 0.0
-
-
-def replayed(
-    cassettes: Sequence[Cassette],
-    report: Callable[[str], None],
-    *,
-    matching: Matching = ORDINARY,
-    repeats: Repeats = "last",
-    timing: float = 0.0,
-) -> Replayed:
-    """Read cassettes through, so that requests can be answered from them.
-
-    Args:
-        cassettes: The cassettes.
-        report: Told of torn ends.
-        matching: When a request is a recorded one.
-        repeats: What a request gets that is made more often than it was recorded.
-        timing: How many times the recorded delays it takes to answer.
-
-    Raises:
-        CassetteError: One of them is damaged.
-    """
-    index = CassetteIndex.of(cassettes, matching.key_of, capabilities_of)
-    for each in cassettes:
-        if each.torn_bytes:
-            report(f"the torn end of {each.path} was ignored ({each.torn_bytes} bytes)")
-    redactors = redactors_of(each.header for each in cassettes)
-    return Replayed(tuple(cassettes), Player(index, redactors, matching, repeats), timing)
 
 
 def assemble(
