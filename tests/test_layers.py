@@ -11,11 +11,12 @@ import mcptap
 
 PACKAGE = Path(mcptap.__file__).parent
 FLOORS = [
-    {"errors", "model", "exchange", "protocol", "codec", "matching", "redaction", "bridging"},
+    {"errors", "model", "exchange", "protocol", "codec", "matching", "redaction", "bridging", "comparing"},
     {"cassette"},
     {
         *("recorder", "player", "announcer", "recording", "task_stages", "modes", "expiry"),
         *("variants", "sequence", "tally", "importing", "replayed"),
+        *("verifier", "listing_chains", "questions"),
     },
     {"tap", "demo", "telemetry", "clients", "analysis", "reporting", "using"},
     {"cli", "pytest_plugin", "__main__"},

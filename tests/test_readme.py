@@ -65,6 +65,8 @@ async def test_record_replay_and_inspect_work_as_the_readme_has_them(tmp_path: P
         assert b"get_current_time" in shown.stdout
     await anyio.run_process(shlex.split(BLOCKS["report"]), cwd=tmp_path, env=ENVIRONMENT)
     assert "get_current_time" in (tmp_path / "report.html").read_text()
+    verified = await anyio.run_process(shlex.split(BLOCKS["verify"]), cwd=tmp_path, env=ENVIRONMENT)
+    assert b"0 differ" in verified.stdout
     checked = await anyio.run_process(shlex.split(BLOCKS["doctor"]), cwd=tmp_path, env=ENVIRONMENT)
     assert b"no problems" in checked.stdout
 

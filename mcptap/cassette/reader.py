@@ -70,6 +70,13 @@ class Cassette:
                     yield item.number, item.offset, item.content
         self.torn_bytes = torn_bytes
 
+    def texts(self) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+        """Every complete line with its number, as it stands in the file (without its end) and as it reads."""
+        with self._opened() as file:
+            for number, offset, line in self.lines():
+                frame = next(self._framing.frames(file, offset))
+                yield number, frame.text.rstrip(b"\0").removesuffix(b"\n"), line
+
     def joined(self) -> Iterator[Joined]:
         """Every record with the offsets of its lines; requests without an end come last."""
         joiner = Joiner()

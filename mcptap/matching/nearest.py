@@ -70,7 +70,17 @@ def difference(recorded: Any, live: Any) -> tuple[Difference, ...]:
     ``None`` is an empty object. Values are compared as `canonical` compares them.
     """
     sides = ({} if side is None else side for side in (recorded, live))
-    return tuple(islice(_differing(_fields(*sides)), _MOST_DIFFERENCES))
+    return tuple(islice(differing(*sides), _MOST_DIFFERENCES))
+
+
+def differing(recorded: Any, live: Any) -> Iterator[Difference]:
+    """All that differs between two JSON values, in the order of the recorded one; see `difference`."""
+    return _differing(_fields(recorded, live))
+
+
+def location(parts: Iterable[str | int], path: str = "$") -> str:
+    """The ``path`` of a `Difference` that stands at these member names and positions below ``path``."""
+    return path + "".join(f"[{part}]" if isinstance(part, int) else _step(part) for part in parts)
 
 
 def nearest(
