@@ -14,11 +14,10 @@ from mcptap.cassette.index import Entry, MessageEntry
 from mcptap.comparing.finding import Finding, Verdict
 from mcptap.comparing.issued import Issued
 from mcptap.comparing.listings import KINDS, NEXT_CURSOR, listing_findings
-from mcptap.comparing.outcomes import Outcome, asked_findings, notes_of, outcome_findings
+from mcptap.comparing.outcomes import Outcome, asked_findings, essential_result, notes_of, outcome_findings
 from mcptap.comparing.values import Ignored
 from mcptap.exchange import RpcError
 from mcptap.listing_chains import ListingChains, Recording
-from mcptap.matching.canonical import without_volatile
 from mcptap.matching.nearest import ABSENT
 from mcptap.model import Interaction, Json, Message
 from mcptap.protocol import METHOD_NOT_FOUND, TASK_POLL, target_of
@@ -278,8 +277,8 @@ class Verifier:
     def _listing_findings(self, plan: Plan, live: Sequence[Outcome]) -> list[Finding]:
         return listing_findings(
             plan.interaction.method,
-            [without_volatile(interaction.result) for interaction in self._recorded_pages(plan)],
-            [without_volatile(outcome.result) for outcome in live],
+            [essential_result(interaction.result) for interaction in self._recorded_pages(plan)],
+            [essential_result(outcome.result) for outcome in live],
             self._ignored,
             complete=plan.complete,
         )

@@ -34,4 +34,7 @@ def test_it_does_what_the_page_says(tmp_path: Path) -> None:
     assert found.stdout.partition("\n\nlatency")[0] + "\n" == OUTPUT["verify"]
     assert "\nlatency (median, ms)" in found.stdout
     codes = [ran(shlex.split(line), tmp_path).returncode for line in BLOCKS["update"].splitlines()]
-    assert codes == [0, 0]
+    assert codes == [0, 0, 0]
+    compared = ran(shlex.split(BLOCKS["diff"]), tmp_path)
+    assert compared.returncode == 1, compared.stderr
+    assert compared.stdout.startswith(OUTPUT["diff"])

@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "replay": "Serve a recording in place of the server.",
     "proxy": "Stand in for a server, over any transport.",
     "verify": "Find out whether a recording still holds.",
+    "diff": "Show what differs between two cassettes.",
     "inspect": "Show what a cassette holds.",
     "report": "Make a page of a cassette, to look at and to send.",
     "ui": "Watch a cassette that is being written, in a browser.",

@@ -7,7 +7,6 @@ from typing import Any, Final, Literal, TypeAlias
 
 from mcptap.matching.excerpt import shortened
 from mcptap.matching.nearest import ABSENT
-from mcptap.protocol import target_of
 
 Severity: TypeAlias = Literal["breaking", "difference", "compatible"]
 """``breaking``: a client that was right may be wrong now. ``compatible``: only more is possible than before,
@@ -39,13 +38,17 @@ class Finding:
     live: Any = ABSENT
     about: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """The finding as a JSON object, values shortened; an absent side has no member."""
+    def as_json(self, sides: tuple[str, str] = ("recorded", "live")) -> dict[str, Any]:
+        """The finding as a JSON object, values shortened; an absent side has no member.
+
+        Args:
+            sides: What the members of the two values are called.
+        """
         said = {"severity": self.severity, "path": self.path, "text": self.text}
         if self.about is not None:
             said["about"] = self.about
-        sides = {"recorded": self.recorded, "live": self.live}
-        return said | {side: shortened(value) for side, value in sides.items() if value is not ABSENT}
+        values = zip(sides, (self.recorded, self.live), strict=True)
+        return said | {side: shortened(value) for side, value in values if value is not ABSENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +111,3 @@ def about(method: str, target: str | None) -> str:
     if target is None:
         return method
     return f"{_NOUNS.get(method, method)} {target}"
-
-
-def about_request(method: str, params: Any) -> str:
-    """What a request is about, for people, by its params."""
-    return about(method, target_of(method, params))

@@ -47,23 +47,30 @@ _BREAKING: Final = frozenset({"mimeType"})
 
 
 def listing_findings(
-    method: str, recorded: Sequence[Json], live: Sequence[Json], ignored: Ignored, *, complete: bool
+    method: str,
+    recorded: Sequence[Json],
+    live: Sequence[Json],
+    ignored: Ignored,
+    *,
+    complete: bool,
+    live_complete: bool = True,
 ) -> list[Finding]:
     """What of a listing has changed.
 
     Args:
         method: Its method.
         recorded: The recorded results, a page each.
-        live: The live results, likewise; they go on to the end.
+        live: The live results, likewise.
         ignored: What to leave out. It is applied to each item by itself, as if the listing had no other.
         complete: Whether the recorded results go on to the end, so that what they don't have wasn't there.
+        live_complete: The same of the live ones.
     """
     kind = KINDS[method]
     before, now = _items(kind, recorded), _items(kind, live)
     found: list[Finding] = []
     for key in dict.fromkeys((*before, *now)):
         old, new = before.get(key, ABSENT), now.get(key, ABSENT)
-        if old is ABSENT and not complete:
+        if (old is ABSENT and not complete) or (new is ABSENT and not live_complete):
             continue
         places = _places(kind, ignored, old, new)
         if "$" not in places:

@@ -84,8 +84,19 @@ def notes_of(interaction: Interaction, live: Outcome) -> Iterator[str]:
 def _comparable(method: str, result: Json) -> dict[str, Any]:
     left_out = _WHO.get(method, ())
     kept = {name: value for name, value in result.items() if name not in left_out}
-    comparable: dict[str, Any] = without_task_times(without_volatile(kept))
+    comparable: dict[str, Any] = without_task_times(essential_result(kept))
     return comparable
+
+
+def essential_result(result: Json | None) -> dict[str, Any]:
+    """A result without what says nothing: volatile ``_meta``, and that it is a whole one.
+
+    A result without ``resultType`` is a complete one (specification 2026-07-28, "Results").
+    """
+    kept = without_volatile(result)
+    if kept.get("resultType") == "complete":
+        del kept["resultType"]
+    return kept
 
 
 def _notifications(events: Iterable[Event]) -> Counter[str]:
