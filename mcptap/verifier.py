@@ -110,7 +110,7 @@ class Verifier:
             return plan
         plan.pages, plan.complete = self._chains.pages(entry), self._chains.is_complete(entry)
         self._issued.said(params)
-        plan.params = self._revealer.revealed(self._issued.rebound(method, params))
+        plan.params = self._revealed(entry.session, self._issued.rebound(method, params))
         self._redacted(entry.session, plan.params)  # what a request shows is known in its answer
         return plan
 
@@ -124,7 +124,7 @@ class Verifier:
         if message.method == "notifications/cancelled" or self._revealer.hidden(message.params):
             return None
         self._issued.said(message.params)
-        params = self._revealer.revealed(self._issued.rebound(message.method, message.params))
+        params = self._revealed(entry.session, self._issued.rebound(message.method, message.params))
         return replace(message, params=params)
 
     def asked(self, session: int, seq: int | None, method: str, params: Json | None) -> Json | None:
@@ -156,8 +156,7 @@ class Verifier:
         state.findings += asked_findings(event, live, self._issued, self._ignored)
         if event.error is not None:
             raise RpcError(event.error)
-        answer: Json | None = self._revealer.revealed(self._issued.rebound(method, event.result))
-        return answer
+        return self._revealed(session, self._issued.rebound(method, event.result))
 
     def redacted(self, session: int, outcome: Outcome) -> Outcome:
         """A live outcome as the cassette would have it."""
@@ -262,6 +261,10 @@ class Verifier:
             )
             for interaction, outcome in zip(recorded, live, strict=False)
         ]
+
+    def _revealed(self, session: int, value: Any) -> Json | None:
+        revealed: Json | None = self._revealer.revealed(value, self._sessions[session].known)
+        return revealed
 
     def _redacted(self, session: int, value: Json | None) -> Any:
         if self._redactor is None:

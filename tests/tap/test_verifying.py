@@ -364,3 +364,95 @@ async def test_secrets_that_were_redacted_are_compared_and_sent_if_they_are_give
     assert given["login"].state == "same"
     wrong = {verdict.target: verdict for verdict in await verified(path, server, secrets=["battery-staple"])}
     assert wrong["login"].state == "skipped"
+
+
+async def test_one_request_without_an_answer_does_not_keep_others_from_being_made(tmp_path: Path) -> None:
+    path = cassette(tmp_path / "rec.jsonl", *(call(seq, None, {}) for seq in range(1, 4)))
+
+    def sometimes(exchange: Exchange) -> Json:
+        if exchange.id == 2:
+            raise UnansweredError.of(-32000, "it broke")
+        return {}
+
+    assert findings(await verified(path, Server(sometimes))) == [(2, "no answer: it broke")]
+
+
+async def renewed(path: Path, backend: Any, *, secrets: tuple[str, ...] = ()) -> dict[int, Interaction]:
+    """What an update would write into a cassette, by ``seq``."""
+    opened = open_cassette(path)
+    index = CassetteIndex.of([opened], key_of)
+    revealer = Revealer(secrets, opened.header.salt or "")
+    verifier = Verifier(index, Ignored(), redactor_of(opened.header), revealer)
+    found: dict[int, Interaction] = {}
+
+    def on_verdict(verdict: Verdict, give: Renewed) -> None:
+        found.update((each.seq, each) for each in give())
+
+    await verify(backend, index, verifier, on_verdict)
+    return found
+
+
+async def test_an_update_keeps_what_the_server_had_issued_so_that_the_rest_goes_on_with_it(
+    tmp_path: Path,
+) -> None:
+    path = cassette(
+        tmp_path / "rec.jsonl",
+        call(1, {"name": "x"}, {"resultType": "input_required", "requestState": "old", "a": 1}),
+        call(2, {"name": "x", "requestState": "old"}, {"content": []}),
+    )
+    answers = iter([{"resultType": "input_required", "requestState": "new", "a": 2}, {"content": [1]}])
+    found = await renewed(path, Server(lambda _: next(answers)))
+    assert found[1].result == {"resultType": "input_required", "requestState": "old", "a": 2}
+    assert found[2].params == {"name": "x", "requestState": "old"}
+    assert found[2].result == {"content": [1]}
+
+
+@pytest.mark.parametrize(
+    ("live", "kept"),
+    [
+        (["ab", "c"], ["ab", "c"]),
+        (["a", "b", "cd"], ["a", "bcd"]),
+        (["abcd"], ["abcd", "b"]),
+        (["", "d"], ["", "d"]),
+    ],
+)
+async def test_an_update_of_a_listing_keeps_its_pages(
+    live: list[str], kept: list[str], tmp_path: Path
+) -> None:
+    def page(names: str, following: str | None) -> dict[str, Any]:
+        return {
+            "tools": [{"name": name} for name in names],
+            **({"nextCursor": following} if following else {}),
+        }
+
+    path = cassette(
+        tmp_path / "rec.jsonl",
+        call(1, None, page("a", "old"), method="tools/list"),
+        call(2, {"cursor": "old"}, page("b", None), method="tools/list"),
+    )
+    answers = iter([page(names, f"new {n}" if n < len(live) else None) for n, names in enumerate(live, 1)])
+    found = await renewed(path, Server(lambda _: next(answers)))
+    recorded = {each.seq: each for each in open_cassette(path).interactions()} | found
+    results = [recorded[seq].result or {} for seq in (1, 2)]
+    assert ["".join(tool["name"] for tool in result["tools"]) for result in results] == kept
+    assert [result.get("nextCursor") for result in results] == ["old" if len(live) > 1 else None, None]
+
+
+async def test_an_update_has_no_secret_that_was_given(tmp_path: Path) -> None:
+    path = tmp_path / "rec.jsonl"
+    server: FastMCP[None] = FastMCP("vault")
+
+    @server.tool
+    def login(password: str) -> dict[str, str]:
+        return {"hello": password}
+
+    async with Client(create_tap(server, cassette=path)) as client:
+        await client.call_tool("login", {"password": "correct-horse"})
+
+    def other(exchange: Exchange) -> Json:
+        return {"content": [], "said": f"correct-horse: {exchange.params}"}
+
+    found = await renewed(path, Server(other), secrets=("correct-horse",))
+    (answer,) = [each for each in found.values() if each.method == "tools/call"]
+    assert "correct-horse" not in str(answer)
+    assert "‹redacted:password:" in str(answer.result)
