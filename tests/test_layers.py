@@ -16,7 +16,7 @@ FLOORS = [
     {
         *("recorder", "player", "announcer", "recording", "task_stages", "modes", "expiry"),
         *("variants", "sequence", "tally", "importing", "replayed"),
-        *("verifier", "listing_chains", "questions", "pairing"),
+        *("verifier", "listing_chains", "questions", "pairing", "faults"),
     },
     {"tap", "demo", "telemetry", "clients", "analysis", "reporting", "using"},
     {"cli", "pytest_plugin", "__main__"},

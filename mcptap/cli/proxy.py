@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mcptap.cli.faults import fault_options
 from mcptap.cli.many import config_options, run_config
 from mcptap.cli.options import (
     bridge_option,
@@ -24,6 +25,7 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
 @click.command("proxy")
 @target_options
 @bridge_option
+@fault_options
 @config_options
 @front_options
 @telemetry_options
@@ -38,6 +40,7 @@ def command(
     config: Path | None,
     picked: str | None,
     bridge: Any,
+    faults: dict[str, Any],
     transport: str,
     host: str,
     port: int,
@@ -54,7 +57,7 @@ def command(
     """
     front = make_front(transport, host, port, path)
     if config is not None or picked is not None:
-        return run_config(config, picked, front, {"bridge": bridge}, telemetry, debug=debug)
+        return run_config(config, picked, front, {"bridge": bridge, **faults}, telemetry, debug=debug)
     target = make_target(url, server, url_transport)
     if front.transport != "stdio":
         require_command(target)
@@ -69,6 +72,7 @@ def command(
         headers=make_headers(headers),
         middleware=view.middleware if view else (),
         bridge=bridge,
+        **faults,
         telemetry=observed,
     )
     return run(tap, front, view=view)

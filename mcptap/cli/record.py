@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mcptap.cli.faults import fault_options
 from mcptap.cli.many import config_options, run_config
 from mcptap.cli.options import (
     bridge_option,
@@ -60,6 +61,7 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
     "--normalize", is_flag=True, help="Take times and ids out at the end, so that two runs compare."
 )
 @bridge_option
+@fault_options
 @config_options
 @front_options
 @telemetry_options
@@ -81,6 +83,7 @@ def command(
     no_redact: bool,
     normalize: bool,
     bridge: Any,
+    faults: dict[str, Any],
     transport: str,
     host: str,
     port: int,
@@ -105,6 +108,7 @@ def command(
         "redaction": make_redaction(redact_rules, no_redact=no_redact),
         "normalize": normalize,
         "bridge": bridge,
+        **faults,
     }
     if config is not None or picked is not None:
         return run_config(config, picked, front, recording, telemetry, debug=debug)

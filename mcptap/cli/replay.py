@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mcptap.cli.faults import fault_options
 from mcptap.cli.options import (
     bridge_option,
     front_options,
@@ -59,6 +60,7 @@ from mcptap.cli.telemetry import TelemetryOptions, telemetry_options
     "ask it and add that to the cassette.",
 )
 @bridge_option
+@fault_options
 @click.option("--print-config", is_flag=True, help="Print an mcpServers entry that serves it, and end.")
 @front_options
 @telemetry_options
@@ -78,6 +80,7 @@ def command(
     name: str | None,
     server: tuple[str, ...],
     bridge: Any,
+    faults: dict[str, Any],
     print_config: bool,
     transport: str,
     host: str,
@@ -130,5 +133,6 @@ def command(
         repeats=repeats,
         timing=timing,
         telemetry=observed,
+        **faults,
     )
     return run(tap, front, fail_on_unused=fail_on_unused, view=view)

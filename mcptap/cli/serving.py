@@ -182,6 +182,9 @@ def exit_code(tap: Tap, *, fail_on_unused: bool = False) -> int:
         tap.report(
             f"recorded {tap.recorded} interactions to {tap.recorded_to}" if kept else "recorded nothing"
         )
+    if tap.faulting is not None:
+        requests = "1 request" if tap.faulting.struck == 1 else f"{tap.faulting.struck} requests"
+        tap.report(f"{requests} went wrong on purpose")
     code = tap.failure.exit_code if tap.failure is not None else 0
     if tap.player is not None:
         summary = tap.player.summary()

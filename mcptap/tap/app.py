@@ -22,6 +22,7 @@ from starlette.middleware import Middleware as ASGIMiddleware
 from mcptap import __version__
 from mcptap.errors import McptapError, RecordingError, UpstreamError
 from mcptap.exchange import Backend, Session
+from mcptap.faults import FaultPlan
 from mcptap.model import Json, Target
 from mcptap.player import Player
 from mcptap.recorder import Recorder
@@ -32,6 +33,7 @@ from mcptap.tap.backends.wrapping import entered
 from mcptap.tap.bridge.making import Bridging, make_bridge
 from mcptap.tap.channel import NoChannel
 from mcptap.tap.downstream import Downstream, Downstreams
+from mcptap.tap.faulting import Faulting
 from mcptap.tap.front import serve
 from mcptap.tap.hop import Hop, SchemaBook
 from mcptap.tap.http_sessions import Presence
@@ -67,6 +69,7 @@ class Tap(FastMCP[Any]):
         player: What answers in a replay; ``None`` for a live server.
         target: The real server, or the one that was recorded.
         telemetry: Where spans and metrics go; ``None`` leaves it to the application's providers.
+        faulting: Lets requests go wrong on purpose; ``None`` where none does.
         replayed_from: The cassettes of a replay.
         redactors: What takes the secrets out of what is recorded, or has taken them out of what is replayed.
         client_patience: Seconds after which a client over Streamable HTTP has left that has closed all its
@@ -86,6 +89,7 @@ class Tap(FastMCP[Any]):
         report: Callable[[str], None],
         telemetry: Telemetry | None,
         bridge: Bridging,
+        faults: FaultPlan | None = None,
         replayed_from: Sequence[Path] = (),
     ) -> None:
         super().__init__(
@@ -102,6 +106,7 @@ class Tap(FastMCP[Any]):
         self.telemetry = telemetry
         self.replayed_from = replayed_from
         self._bridging = bridge
+        self.faulting = Faulting(faults) if faults is not None else None
         self._hop: Hop | None = None
         self._backend: Backend
         self._tasks: TaskGroup
@@ -250,7 +255,8 @@ class Tap(FastMCP[Any]):
             opener: Opens the link.
             transport: What the client sees.
         """
-        await serve(self, self._downstreams, opener, transport, self)
+        disturbs = self.faulting is not None
+        await serve(self, self._downstreams, opener, transport, self, disturbs=disturbs)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -273,7 +279,7 @@ class Tap(FastMCP[Any]):
                 trouble,
                 self.report,
             )
-            self._hop = Hop(self, self._downstreams, self.schemas, bridge)
+            self._hop = Hop(self, self._downstreams, self.schemas, bridge, self.faulting)
             try:
                 yield
             finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from mcptap.cassette.reader import Cassette, open_cassette
 from mcptap.cassette.writer import Fsync
 from mcptap.errors import UsageError
 from mcptap.exchange import Backend
+from mcptap.faults import Fault, FaultPlan, parse_fault
 from mcptap.matching.columns import PLAIN
 from mcptap.matching.rules import Matcher, parse_matching
 from mcptap.modes import Plan, RecordMode, plan_of
@@ -54,6 +56,8 @@ def create_tap(
     match: str | Matcher | Sequence[str | Matcher] = (),
     repeats: Repeats = "last",
     timing: Timing = "none",
+    faults: str | Sequence[str | Fault] = (),
+    seed: int | None = None,
     report: Callable[[str], None] = report_to_stderr,
     telemetry: Telemetry | None = None,
 ) -> Tap:
@@ -83,6 +87,9 @@ def create_tap(
         repeats: What a request gets that is made more often than it was recorded: the ``last`` answer, an
             ``error``, or all of them anew (``cycle``).
         timing: When it gets it: at once (``none``), after the ``recorded`` time, or after so many times that.
+        faults: What goes wrong on purpose, such as ``tools/call:search error=-32000 p=0.2``; see
+            `mcptap.faults.parse_fault`.
+        seed: What the faults follow from; a random one by default, which is reported.
         report: Takes lines for the user, such as the explanation of a miss.
         telemetry: Where spans and metrics go; by default to the providers that the application has set.
 
@@ -117,6 +124,7 @@ def create_tap(
         name=name,
         middleware=middleware,
         bridge=bridge,
+        faults=_plan_of(faults, seed, report),
         report=report,
         telemetry=telemetry,
     )
@@ -130,6 +138,7 @@ def assemble(
     name: str | None = None,
     middleware: Sequence[Middleware] = (),
     bridge: Bridging = None,
+    faults: FaultPlan | None = None,
     report: Callable[[str], None] = report_to_stderr,
     telemetry: Telemetry | None = None,
 ) -> Tap:
@@ -142,6 +151,7 @@ def assemble(
         name: See `create_tap`, as for the others.
         middleware: Further middleware.
         bridge: Between the protocol eras.
+        faults: What goes wrong on purpose.
         report: Takes lines for the user.
         telemetry: Where spans and metrics go.
     """
@@ -187,8 +197,21 @@ def assemble(
         report=report,
         telemetry=telemetry,
         bridge=bridge,
+        faults=faults,
         replayed_from=[each.path for each in recorded.cassettes] if recorded is not None else (),
     )
+
+
+def _plan_of(
+    faults: str | Sequence[str | Fault], seed: int | None, report: Callable[[str], None]
+) -> FaultPlan | None:
+    wanted = [faults] if isinstance(faults, str) else faults
+    if not wanted:
+        return None
+    if seed is None:
+        seed = secrets.randbelow(1 << 32)
+    report(f"faults by seed {seed}: the same go wrong again with --seed {seed}")
+    return FaultPlan(tuple(parse_fault(each) if isinstance(each, str) else each for each in wanted), seed)
 
 
 def _cassettes(target: object) -> Sequence[Cassette] | None:

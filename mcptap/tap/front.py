@@ -8,6 +8,7 @@ pipe. Here each request says its own era. HTTP has no such problem and stays Fas
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol, cast
 
 import anyio
@@ -20,9 +21,11 @@ from mcp.shared.transport_context import TransportContext
 from pydantic import ValidationError
 
 from mcptap.exchange import RpcError, taken_back
+from mcptap.faults import Fault
 from mcptap.model import Json
 from mcptap.protocol import CLIENT_INFO_META, VERSION_META, era_of, meta_of
 from mcptap.tap.channel import WireError, raw_error
+from mcptap.tap.disturbing import Disturb, DisturbedLink
 from mcptap.tap.downstream import Downstream, Downstreams
 from mcptap.tap.link import Id, Opener
 from mcptap.tap.peer import Inbound, Peer
@@ -49,7 +52,15 @@ class Events(Protocol):
         """Take a line for the user."""
 
 
-async def serve(app: App, downstreams: Downstreams, opener: Opener, transport: str, owner: Events) -> None:
+async def serve(
+    app: App,
+    downstreams: Downstreams,
+    opener: Opener,
+    transport: str,
+    owner: Events,
+    *,
+    disturbs: bool = False,
+) -> None:
     """Serve one client on a link until it closes its side, its server is gone, or the owner says stop.
 
     What the client has sent before that still has `_LEAVING` seconds to reach the server and be answered,
@@ -61,11 +72,14 @@ async def serve(app: App, downstreams: Downstreams, opener: Opener, transport: s
         opener: Opens the link.
         transport: What the client sees.
         owner: Wants to know.
+        disturbs: Whether answers may go wrong on purpose.
     """
     async with anyio.create_task_group() as tasks:
         front = _Front(app, downstreams, transport, tasks, owner)
         async with opener(front.peer) as link:
             front.peer.link = link
+            if disturbs:
+                front.peer.link = front.disturbed = DisturbedLink(link, tasks, owner.report)
             tasks.start_soon(front.prepare)
             tasks.start_soon(front.until, owner.stopped)
             tasks.start_soon(front.until, front.downstream.lost.wait)
@@ -89,6 +103,7 @@ class _Front:
         self._tasks = tasks
         self._owner = owner
         self.peer = Peer(self, tasks)
+        self.disturbed: DisturbedLink | None = None
         self.ended = anyio.Event()
         self.prepared = anyio.Event()
         self._finished = anyio.Event()
@@ -100,6 +115,7 @@ class _Front:
 
     async def on_request(self, inbound: Inbound) -> Json:
         context = _PipeContext(self.peer, self._transport, inbound)
+        context.disturb = partial(self._disturb, inbound.id)
         runner = self._runner_of(inbound.method, inbound.params)
         try:
             return await runner.on_request(context, inbound.method, inbound.params)
@@ -153,6 +169,12 @@ class _Front:
     async def close(self) -> None:
         await self.downstream.close()
 
+    def _disturb(self, request_id: Id, fault: Fault) -> None:
+        if self.disturbed is not None:
+            self.disturbed.disturb(request_id, fault)
+        if fault.ending == "disconnect":
+            self.ended.set()
+
     def _runner(self, connection: Connection) -> ServerRunner[Any]:
         return ServerRunner(self._server, connection, lifespan_state=None)
 
@@ -200,6 +222,7 @@ class _PipeContext(_Outbound):
 
     message_metadata = None
     can_send_request = True
+    disturb: Disturb
 
     def __init__(self, peer: Peer, transport: str, inbound: Inbound) -> None:
         super().__init__(peer)

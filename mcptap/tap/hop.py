@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 from fastmcp.server.context import Context
@@ -24,12 +25,14 @@ from mcptap.exchange import Exchange, RpcError, Session
 from mcptap.model import Json
 from mcptap.tap.bridge.bridge import Bridge
 from mcptap.tap.channel import SdkChannel, WireError, as_result, in_wire_form, raw_error
+from mcptap.tap.disturbing import Disturb
 from mcptap.tap.downstream import Downstream, Downstreams
+from mcptap.tap.faulting import Faulting
 from mcptap.tap.headers import check_task_name, client_headers
 from mcptap.tap.peer import CANCELLED
 from mcptap.tap.private import App, connection_of, request_channel_of, run_chain
 from mcptap.tap.stand_ins import error_stand_in, stand_in
-from mcptap.tap.verbatim import answer_begun, asked_by, exact_message, is_verbatim
+from mcptap.tap.verbatim import answer_begun, asked_by, disturb_answer, exact_message, is_verbatim
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -55,15 +58,22 @@ class Hop:
         downstreams: The clients and their backend sessions.
         schemas: Learns the tools that go by.
         bridge: Sits before the middleware, where clients and servers of different eras may meet.
+        faulting: Lets requests go wrong before all that.
     """
 
     def __init__(
-        self, app: App, downstreams: Downstreams, schemas: SchemaBook, bridge: Bridge | None = None
+        self,
+        app: App,
+        downstreams: Downstreams,
+        schemas: SchemaBook,
+        bridge: Bridge | None = None,
+        faulting: Faulting | None = None,
     ) -> None:
         self._app = app
         self._downstreams = downstreams
         self._schemas = schemas
         self._bridge = bridge
+        self._faulting = faulting
 
     async def __call__(self, context: ServerRequestContext[Any, Any], call_next: CallNext) -> Any:
         """Answer one message; the SDK's own handlers are never asked."""
@@ -90,11 +100,17 @@ class Hop:
         )
 
         way = _Way(self._app, context)
-        try:
+
+        async def answer() -> dict[str, Any]:
             if self._bridge is None:
-                result = await way.request(downstream, exchange)
+                return await way.request(downstream, exchange)
+            return as_result(await self._bridge.request(downstream, exchange, way))
+
+        try:
+            if self._faulting is None:
+                result = await answer()
             else:
-                result = as_result(await self._bridge.request(downstream, exchange, way))
+                result = await self._faulting.request(exchange, answer, _disturb(context, channel))
         except RpcError as error:
             raise WireError(error_stand_in(error.error) if verbatim else error.error) from None
         if context.method == "tools/list":
@@ -253,6 +269,13 @@ def _stream_closer(context: ServerRequestContext[Any, Any]) -> Callable[[], Awai
         await close()
 
     return close_stream
+
+
+def _disturb(context: ServerRequestContext[Any, Any], channel: Any) -> Disturb | None:
+    """What reaches below the messages of the transport that a request came on."""
+    if hasattr(channel, "disturb"):
+        return cast("Disturb", channel.disturb)
+    return partial(disturb_answer, context.request) if is_verbatim(context.request) else None
 
 
 def _cancelled(channel: Any) -> Json | None:

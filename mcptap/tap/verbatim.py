@@ -18,8 +18,10 @@ import anyio
 from mcp.server.streamable_http_manager import DEFAULT_MAX_REQUEST_BODY_SIZE
 
 from mcptap import codec
+from mcptap.faults import Fault, breaks_frames
 from mcptap.model import Json
 from mcptap.protocol import MODERN_VERSIONS, VERSION_HEADER
+from mcptap.tap.disturbing import DisturbedAnswer
 from mcptap.tap.http_sessions import Asked, HttpSession, HttpSessions, Presence, enter_session
 from mcptap.tap.stand_ins import put_in_place
 
@@ -44,6 +46,8 @@ class _Posted:
     begun: anyio.Event = field(default_factory=anyio.Event)
     asked: Asked | None = None
     cookies: list[tuple[bytes, bytes]] = field(default_factory=list)
+    disturbed: DisturbedAnswer | None = None
+    send: Send | None = None
 
     @cached_property
     def message(self) -> Json | None:
@@ -82,6 +86,13 @@ def set_cookie(request: Any, cookie: str) -> None:
         _posted(request).cookies.append((b"set-cookie", cookie.encode()))
 
 
+def disturb_answer(request: Any, fault: Fault) -> None:
+    """Have the rest of the answer to an HTTP request go wrong as a fault says."""
+    posted = _posted(request)
+    if posted.send is not None and (breaks_frames([fault]) or fault.ending == "disconnect"):
+        posted.disturbed = DisturbedAnswer(posted.send, fault)
+
+
 def transport_of(owner: object) -> str:
     """The HTTP transport that ``owner`` serves the current task's client over, or ``memory``."""
     serving = _serving.get()
@@ -115,7 +126,7 @@ class Verbatim:
             return
         # Not every HTTP parser takes away the white space around a value (RFC 9110, section 5.5).
         headers = [(name, value.strip(_WHITE_SPACE)) for name, value in scope["headers"]]
-        posted = _Posted()
+        posted = _Posted(send=send)
         scope = {**scope, _POSTED: posted, "headers": headers}
         session = self._sessions.find(headers) if self._has_sessions(headers) else None
         if session is not None and scope["method"] == "POST":
@@ -134,9 +145,11 @@ class Verbatim:
             if message["type"] == "http.response.body":
                 # The SDK hands over an event, or a whole answer, as one piece.
                 message = {**message, "body": put_in_place(message.get("body", b""))}
+                if posted.disturbed is not None:
+                    message["body"] = posted.disturbed.spoilt(message["body"])
                 if held:
                     await send(_with_length(held.pop(), message))
-            await send(message)
+            await (send if posted.disturbed is None else posted.disturbed.send)(message)
             if message.get("body"):
                 posted.begun.set()
 

@@ -119,6 +119,7 @@ class _Input(asyncio.Protocol):
 class _PipeOutput(asyncio.BaseProtocol):
     """What the client reads, on a pipe: never blocks mcptap."""
 
+    in_pieces = True
     transport: asyncio.WriteTransport
 
     def __init__(self, receiver: Receiver) -> None:
@@ -128,8 +129,14 @@ class _PipeOutput(asyncio.BaseProtocol):
 
     def send(self, frame: Frame, headers: Mapping[str, str] | None = None) -> None:
         del headers
+        self.send_raw(encode(frame))
+
+    def encoded(self, frame: Frame) -> bytes:
+        return encode(frame)
+
+    def send_raw(self, data: bytes) -> None:
         if not self.transport.is_closing():
-            self.transport.write(encode(frame))
+            self.transport.write(data)
 
     async def drain(self) -> None:
         await self._writable.wait()
@@ -161,14 +168,22 @@ class _PipeOutput(asyncio.BaseProtocol):
 class _FileOutput:
     """What the client reads, where stdout is a file: writing to it doesn't wait for a reader."""
 
+    in_pieces = True
+
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
     def send(self, frame: Frame, headers: Mapping[str, str] | None = None) -> None:
         del headers
-        data = memoryview(encode(frame))
-        while data:
-            data = data[os.write(self._fd, data) :]
+        self.send_raw(encode(frame))
+
+    def encoded(self, frame: Frame) -> bytes:
+        return encode(frame)
+
+    def send_raw(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self._fd, left) :]
 
     async def drain(self) -> None:
         """A file is always ready."""

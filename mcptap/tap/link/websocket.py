@@ -62,6 +62,8 @@ class WebSocketLink:
             the connection is closed.
     """
 
+    in_pieces = False
+
     def __init__(self, send_text: Callable[[str], Awaitable[None]]) -> None:
         self._send_text = send_text
         self._outgoing: asyncio.Queue[str] = asyncio.Queue()
@@ -72,7 +74,15 @@ class WebSocketLink:
     def send(self, frame: Frame, headers: Mapping[str, str] | None = None) -> None:
         """Queue a frame; see `Link.send`."""
         del headers
-        text = codec.dumps(frame).decode()
+        self.send_raw(self.encoded(frame))
+
+    def encoded(self, frame: Frame) -> bytes:
+        """The text of a frame."""
+        return codec.dumps(frame)
+
+    def send_raw(self, data: bytes) -> None:
+        """Queue a text frame as it is; what a cut has left of its last character is replaced."""
+        text = data.decode(errors="replace")
         self._waiting += len(text)
         if self._waiting > _ENOUGH_WAITING:
             self._writable.clear()
