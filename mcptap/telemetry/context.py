@@ -35,7 +35,8 @@ def parent_of(
         around: The ambient context; by default that of the task.
     """
     current = get_current() if around is None else around
-    carrier = _carrier(meta_of(params))
+    meta = meta_of(params)
+    carrier = {} if _fields(propagate.get_global_textmap()).isdisjoint(meta) else _carrier(meta)
     outer = {} if headers is None else _carrier(headers)
     if not carrier and not outer:
         return current, ()
@@ -56,7 +57,8 @@ def with_span(params: Json | None, span: Span) -> Json | None:
     meta = (params or {}).get(META, {})
     if not isinstance(meta, Mapping):
         return params
-    if _is_w3c(propagate.get_global_textmap()) and not baggage.get_all(span.around):
+    around = span.around
+    if _is_w3c(propagate.get_global_textmap()) and not (around and baggage.get_all(around)):
         # What the propagators would write, which they need a multiple of the time for.
         carrier = {_TRACEPARENT: span.traceparent}
         if state := span.trace_state:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import getrandbits
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol, cast
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
@@ -64,33 +64,44 @@ class DirectTracing:
     scope: InstrumentationScope
     sampler: Sampler
     limits: SpanLimits = field(default_factory=SpanLimits)
+    ambient: ClassVar[bool] = False
 
     def start(
         self,
         operation: Operation,
         kind: SpanKind,
-        parent: Context,
+        parent: Context | Span,
         attributes: dict[str, Attribute],
         links: Sequence[SpanContext] = (),
     ) -> Span:
         """Open a span; see `Tracing.start`."""
-        above: SpanContext | None = get_current_span(parent).get_span_context() if parent else None
-        if above is not None and above.is_valid:
-            trace_id = above.trace_id
+        if isinstance(parent, DirectSpan):
+            span = DirectSpan(self, operation, kind, parent.around, attributes, links)
+            span.above, span.trace_number = parent, parent.trace_number
+            span.recording, span.trace_state = parent.recording, parent.trace_state
         else:
-            above, trace_id = None, getrandbits(128) or 1
-        if self.sampler is DEFAULT_ON:  # what nearly everybody has: it is quicker done than asked
-            sampled = above is None or above.trace_flags.sampled
-            state = None if above is None else above.trace_state
-        else:
-            known = {**operation.attributes, **attributes}
-            sampling = self.sampler.should_sample(parent, trace_id, operation.span_name, kind, known)
-            sampled = sampling.decision is Decision.RECORD_AND_SAMPLE
-            state = sampling.trace_state
-        span = DirectSpan(self, operation, kind, parent, attributes, links)
-        span.parent, span.trace_number = above, trace_id
-        span.recording, span.trace_state = sampled, state
+            around = cast("Context", parent)
+            span = DirectSpan(self, operation, kind, around, attributes, links)
+            above = get_current_span(around).get_span_context() if around else None
+            if above is not None and above.is_valid:
+                span.above, span.trace_number = above, above.trace_id
+                span.recording, span.trace_state = above.trace_flags.sampled, above.trace_state
+            else:
+                span.trace_number = getrandbits(128) or 1
+        if self.sampler is not DEFAULT_ON:  # what nearly everybody has: it is quicker done than asked
+            self._ask_sampler(span, parent)
         return span
+
+    def _ask_sampler(self, span: DirectSpan, parent: Context | Span) -> None:
+        sampling = self.sampler.should_sample(
+            parent.within() if isinstance(parent, DirectSpan) else cast("Context", parent),
+            span.trace_number,
+            span.operation.span_name,
+            span.kind,
+            {**span.operation.attributes, **span.attributes},
+        )
+        span.recording = sampling.decision is Decision.RECORD_AND_SAMPLE
+        span.trace_state = sampling.trace_state
 
 
 class DirectSpan:
@@ -100,7 +111,7 @@ class DirectSpan:
         tracing: What opened it.
         operation: Its name, and the attributes that it shares with others.
         kind: Its kind.
-        parent: The span that it is inside of.
+        above: The span that it is inside of, or what names that.
         trace_number: The id of its trace, and
         span_number: its own.
         links: The spans that it is linked to.
@@ -113,6 +124,7 @@ class DirectSpan:
     __slots__ = (
         "_context",
         "_inside",
+        "above",
         "around",
         "attributes",
         "end_time",
@@ -120,7 +132,6 @@ class DirectSpan:
         "kind",
         "links",
         "operation",
-        "parent",
         "recording",
         "span_number",
         "start_time",
@@ -143,7 +154,7 @@ class DirectSpan:
         self.operation = operation
         self.kind = kind
         self.around = around
-        self.parent: SpanContext | None = None
+        self.above: SpanContext | DirectSpan | None = None
         self.trace_number = 0
         self.span_number = getrandbits(64) or 1
         self.recording = True
@@ -184,6 +195,11 @@ class DirectSpan:
                 trace_state=self.trace_state,
             )
         return self._context
+
+    @property
+    def parent(self) -> SpanContext | None:
+        """What names the span that it is inside of."""
+        return self.above.context if isinstance(self.above, DirectSpan) else self.above
 
     def within(self) -> Context:
         """See `Span.within`."""

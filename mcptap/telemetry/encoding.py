@@ -19,6 +19,7 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceState
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.direct import DirectSpan
 from mcptap.telemetry.operation import Operation
+from mcptap.telemetry.tracing import UNSET
 
 _START_AND_END: Final = Struct("<BQBQ").pack
 _FIXED64: Final = Struct("<BQ").pack
@@ -27,6 +28,7 @@ _KINDS: Final = {kind: bytes((6 << 3, kind.value + 1)) for kind in SpanKind}
 _FLAGS: Final = b"\x85\x01\x00\x01\x00\x00"  # the parent is known to be local or absent,
 _REMOTE_FLAGS: Final = b"\x85\x01\x00\x03\x00\x00"  # or known to be remote
 _IDS: Final = b"\x0a\x10%b\x12\x08%b"
+_NO_STATUS: Final = b"\x7a\x00"
 _OF_ONE_REQUEST: Final = frozenset({names.REQUEST_ID, names.SEQ, names.PROXY_DURATION})
 
 
@@ -50,21 +52,27 @@ def _request(first: ReadableSpan, bodies: Sequence[bytes]) -> bytes:
 
 
 def _direct(span: DirectSpan) -> bytes:
-    own, parent, status = span.attributes, span.parent, span.status
+    own, above, status = span.attributes, span.above, span.status
     shared = span.operation.attributes
     if own.keys().isdisjoint(shared):
         about = _shared(span.operation, span.kind)
     else:  # what is known at the end is what counts
         about = _name_and_kind(span.operation.span_name, span.kind)
         own = {**shared, **own}
+    parent, flags = b"", _FLAGS
+    if isinstance(above, DirectSpan):
+        parent = b"\x22\x08" + above.span_number.to_bytes(8)
+    elif above is not None:
+        parent = b"\x22\x08" + above.span_id.to_bytes(8)
+        flags = _REMOTE_FLAGS if above.is_remote else _FLAGS
     parts = [
         _IDS % (span.trace_number.to_bytes(16), span.span_number.to_bytes(8)),
-        b"" if parent is None else b"\x22\x08" + parent.span_id.to_bytes(8),
+        parent,
         about,
         _START_AND_END(7 << 3 | 1, span.start_time, 8 << 3 | 1, span.end_time),
         *map(_attribute, own.items()),
-        _status(status.status_code.value, status.description),
-        _REMOTE_FLAGS if parent is not None and parent.is_remote else _FLAGS,
+        _NO_STATUS if status is UNSET else _status(status.status_code.value, status.description),
+        flags,
     ]
     if span.trace_state:
         parts.append(_state(span.trace_state))

@@ -15,9 +15,10 @@ from mcptap.model import Json, Target
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.context import with_span
 from mcptap.telemetry.metrics import Durations
-from mcptap.telemetry.operation import Attribute, Connection, connection_attributes, server_of
+from mcptap.telemetry.operation import Attribute, Connection, Operation, connection_attributes, server_of
 from mcptap.telemetry.telemetry import Telemetry
 from mcptap.telemetry.traced import Traced, given_up
+from mcptap.telemetry.tracing import Span
 
 
 class TracedHop:
@@ -54,10 +55,10 @@ class TracedHop:
     async def request(self, inner: BackendSession, exchange: Exchange) -> Json:
         """Ask the server inside a span."""
         telemetry, params = self._telemetry, exchange.params
-        parent = get_current()
+        above: Span | None = exchange.span  # type: ignore[assignment]
         traced = Traced(
             telemetry, SpanKind.CLIENT, exchange.method, params,
-            self.connection(exchange.session, params), parent=parent,
+            self.connection(exchange.session, params), parent=get_current() if above is None else above,
         )  # fmt: skip
         if traced.span is not None:
             exchange.notes["hop"] = traced.span
@@ -142,7 +143,7 @@ async def _measured(
     finally:
         if histogram is not None and not (session.era == "modern" and session.transport == "http"):
             seconds = time.perf_counter() - started
-            histogram.record(seconds, connection_attributes(connection()) | failure)
+            histogram.record(seconds, Operation("session", connection_attributes(connection()) | failure))
 
 
 def _sent(exchange: Exchange) -> dict[str, Attribute]:

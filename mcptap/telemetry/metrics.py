@@ -9,7 +9,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.durations import Counted
-from mcptap.telemetry.operation import Attributes
+from mcptap.telemetry.operation import NOTHING, Attributes, Operation
 from mcptap.telemetry.tracing import Span
 
 Reader: TypeAlias = Callable[[], int]
@@ -27,13 +27,16 @@ _COUNTERS: Final[Mapping[str, tuple[str, str]]] = {
 class Durations(Protocol):
     """A histogram of durations."""
 
-    def record(self, seconds: float, attributes: Attributes, span: Span | None = None) -> None:
+    def record(
+        self, seconds: float, operation: Operation, more: Attributes = NOTHING, span: Span | None = None
+    ) -> None:
         """Record one.
 
         Args:
             seconds: How long it took.
-            attributes: What the histogram tells apart.
-            span: What took so long.
+            operation: What took so long; its attributes are what the histogram tells apart,
+            more: and these.
+            span: Its span.
         """
 
 
@@ -85,5 +88,8 @@ class _MeterHistogram:
             explicit_bucket_boundaries_advisory=[float(each) for each in names.DURATION_BOUNDARIES],
         )
 
-    def record(self, seconds: float, attributes: Attributes, span: Span | None = None) -> None:
+    def record(
+        self, seconds: float, operation: Operation, more: Attributes = NOTHING, span: Span | None = None
+    ) -> None:
+        attributes = {**operation.attributes, **more}
         self._histogram.record(seconds, attributes, None if span is None else span.within())

@@ -15,6 +15,8 @@ from mcptap.telemetry import conventions as names
 Attribute: TypeAlias = str | int | float | bool
 Attributes: TypeAlias = Mapping[str, Attribute]
 
+NOTHING: Final[Attributes] = {}
+
 _WITH_URI: Final = frozenset(
     {"resources/read", "resources/subscribe", "resources/unsubscribe", "notifications/resources/updated"}
 )

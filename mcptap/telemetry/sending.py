@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,8 +10,9 @@ from typing import Any, Final, cast
 
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from mcptap.telemetry.batching import Batching, limits_of
 from mcptap.telemetry.direct import DirectSpan
 from mcptap.telemetry.otlp import DirectExporter
 from mcptap.telemetry.private import preferences
@@ -56,49 +58,43 @@ class Delivery:
     """
 
     def __init__(self, exporter: SpanExporter, name: str, complaints: Complaints) -> None:
-        self._counted = _Counted(exporter, name, complaints)
-        self._batch = BatchSpanProcessor(self._counted)
+        self._exporter = exporter
+        self._name = name
+        self._complaints = complaints
+        self._batching = Batching(self._send, limits_of(os.environ))
         self._ended = 0
+        self._delivered = 0
 
     @property
     def dropped(self) -> int:
         """How many spans were not delivered (yet)."""
-        return self._ended - self._counted.delivered
+        return self._ended - self._delivered
 
     def take(self, span: DirectSpan) -> None:
         """Take a span that has ended."""
         self._ended += 1
-        self._batch.on_end(cast("ReadableSpan", span))  # which only passes it on
+        self._batching.take(span)
 
     def shutdown(self) -> None:
         """Send what is left; it may take as long as the exporter likes."""
-        self._batch.shutdown()  # type: ignore[no-untyped-call]
+        self._batching.shutdown()
+        self._exporter.shutdown()
 
-
-class _Counted(SpanExporter):
-    def __init__(self, exporter: SpanExporter, name: str, complaints: Complaints) -> None:
-        self._exporter = exporter
-        self._name = name
-        self._complaints = complaints
-        self.delivered = 0
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+    def _send(self, spans: Sequence[DirectSpan]) -> None:
         why = ""
         try:
             result = self._exporter.export(self._in_its_form(spans))
         except Exception as error:  # noqa: BLE001 - an exporter's bug must not end the thread that sends
             result, why = SpanExportResult.FAILURE, f": {type(error).__name__}: {error}"
         if result is SpanExportResult.SUCCESS:
-            self.delivered += len(spans)
+            self._delivered += len(spans)
         else:
             self._complaints.say(f"telemetry: {self._name} did not take {len(spans)} spans{why}")
-        return result
 
-    def _in_its_form(self, spans: Sequence[Any]) -> Sequence[ReadableSpan]:
-        return spans if isinstance(self._exporter, DirectExporter) else [span.readable() for span in spans]
-
-    def shutdown(self) -> None:
-        self._exporter.shutdown()
+    def _in_its_form(self, spans: Sequence[DirectSpan]) -> Sequence[ReadableSpan]:
+        if isinstance(self._exporter, DirectExporter):
+            return cast("Sequence[ReadableSpan]", spans)
+        return [span.readable() for span in spans]
 
 
 class WatchedMetrics(MetricExporter):
@@ -123,7 +119,7 @@ class WatchedMetrics(MetricExporter):
         why = ""
         try:
             result = self._exporter.export(metrics_data, timeout_millis, **options)
-        except Exception as error:  # noqa: BLE001 - see _Counted.export
+        except Exception as error:  # noqa: BLE001 - see Delivery._send
             result, why = MetricExportResult.FAILURE, f": {type(error).__name__}: {error}"
         if result is not MetricExportResult.SUCCESS:
             self._complaints.say(f"telemetry: {self._name} did not take the metrics{why}")

@@ -111,8 +111,10 @@ async def trace_request(
     token = None
     if traced.span is not None:
         exchange.span = traced.span
-        token = attach(traced.span.within())
-    exchange.channel = TracedChannel(exchange.channel, telemetry, exchange, traced, scene.relayed)
+        if telemetry.tracing is not None and telemetry.tracing.ambient:
+            token = attach(traced.span.within())
+    channel = exchange.channel
+    exchange.channel = TracedChannel(channel, telemetry, exchange, traced, scene.relayed)
     try:
         result = await answer()
     except BaseException as error:
@@ -121,6 +123,7 @@ async def trace_request(
         traced.raised(error, given_up(exchange), _findings(scene, exchange, traced))
         raise
     finally:
+        exchange.channel = channel  # else request and channel would hold each other until a collection
         if token is not None:
             detach(token)
     wire = to_wire(result)

@@ -16,8 +16,10 @@ from mcptap.tap.channel import WireError, raw_error
 from mcptap.telemetry import content
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.operation import (
+    NOTHING,
     SUCCESS,
     Attribute,
+    Attributes,
     Connection,
     Ending,
     ending_of_error,
@@ -27,7 +29,7 @@ from mcptap.telemetry.operation import (
     uri_of,
 )
 from mcptap.telemetry.telemetry import Telemetry
-from mcptap.telemetry.tracing import UNSET
+from mcptap.telemetry.tracing import UNSET, Span
 
 
 class Traced:
@@ -39,7 +41,7 @@ class Traced:
         method: Its method.
         params: Its params.
         connection: What it came in or goes out on.
-        parent: The context of its span.
+        parent: The span that its own is inside of, or the context.
         links: The spans that it is linked to.
         request_id: Its JSON-RPC id.
         more: Further attributes of the span.
@@ -56,7 +58,7 @@ class Traced:
         params: Json | None,
         connection: Connection,
         *,
-        parent: Context,
+        parent: Context | Span,
         links: Sequence[SpanContext] = (),
         request_id: str | int | None = None,
         more: dict[str, Attribute] | None = None,
@@ -108,11 +110,11 @@ class Traced:
         if instruments is not None:
             server = self._kind is SpanKind.SERVER
             histogram = instruments.server_operation if server else instruments.client_operation
-            seconds = time.perf_counter() - self.started
-            attributes = self._operation.attributes
+            known: Attributes = NOTHING
             if ending is not SUCCESS or self._agreed:
-                attributes = {**attributes, **self._agreed, **ending.metric_attributes()}
-            histogram.record(seconds, attributes, self.span)
+                known = {**self._agreed, **ending.metric_attributes()}
+            seconds = time.perf_counter() - self.started
+            histogram.record(seconds, self._operation, known, self.span)
         if (span := self.span) is None:
             return
         if ending is SUCCESS:

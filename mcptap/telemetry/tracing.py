@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from opentelemetry.context import Context
 from opentelemetry.trace import (
@@ -67,13 +67,19 @@ class Span(Protocol):
 
 
 class Tracing(Protocol):
-    """Opens spans."""
+    """Opens spans.
+
+    Attributes:
+        ambient: Whether others open spans inside of them, by the context of their task.
+    """
+
+    ambient: ClassVar[bool]
 
     def start(
         self,
         operation: Operation,
         kind: SpanKind,
-        parent: Context,
+        parent: Context | Span,
         attributes: dict[str, Attribute],
         links: Sequence[SpanContext] = (),
     ) -> Span:
@@ -82,7 +88,7 @@ class Tracing(Protocol):
         Args:
             operation: Its name, and the attributes that it shares with others.
             kind: Its kind.
-            parent: The context that it is opened in.
+            parent: The span that it is opened in, or the context.
             attributes: What is known of it alone; the span keeps the dict.
             links: The spans that it is linked to.
         """
@@ -95,6 +101,8 @@ class ApplicationTracing:
         tracer: Its tracer.
     """
 
+    ambient: ClassVar[bool] = True
+
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
 
@@ -102,19 +110,20 @@ class ApplicationTracing:
         self,
         operation: Operation,
         kind: SpanKind,
-        parent: Context,
+        parent: Context | Span,
         attributes: dict[str, Attribute],
         links: Sequence[SpanContext] = (),
     ) -> Span:
         """Open a span; see `Tracing.start`."""
+        around = parent if isinstance(parent, Context) else parent.within()
         span = self._tracer.start_span(
             operation.span_name,
-            parent,
+            around,
             kind,
             {**operation.attributes, **attributes},
             [Link(context) for context in links] or None,
         )
-        return _ApplicationSpan(span, parent)
+        return _ApplicationSpan(span, around)
 
 
 class _ApplicationSpan:

@@ -19,11 +19,12 @@ from mcptap.telemetry import durations
 from mcptap.telemetry.direct import DirectTracing
 from mcptap.telemetry.durations import Counted, can_count
 from mcptap.telemetry.metrics import Instruments
-from mcptap.telemetry.operation import Connection, operation_of
+from mcptap.telemetry.operation import Connection, Operation, operation_of
 from mcptap.telemetry.private import add_to_collected
 
 RESOURCE = Resource({"service.name": "test"})
 SCOPE = InstrumentationScope("mcptap", "1")
+OPERATIONS = {tool: Operation("", {"tool": tool}) for tool in "abc"}
 RECORDED = st.lists(st.tuples(st.floats(0, 1000), st.sampled_from(["a", "b", "c"])), max_size=30)
 
 
@@ -57,30 +58,35 @@ def test_histograms_are_those_of_the_sdk(rounds: list[list[tuple[float, str]]], 
     for recorded in rounds:
         for measured in both:
             for seconds, tool in recorded:
-                measured.instruments.server_operation.record(seconds, {"tool": tool, "method": "x"})
+                measured.instruments.server_operation.record(seconds, OPERATIONS[tool])
+                if seconds > 10:
+                    measured.instruments.server_operation.record(seconds, OPERATIONS[tool], {"error": "x"})
         ours, theirs = (measured.metrics() for measured in both)
         assert set(ours) == set(theirs)
         for name, metric in theirs.items():
             assert (ours[name].unit, ours[name].description) == (metric.unit, metric.description)
         if (metric := theirs.get("mcp.server.operation.duration")) is None:
             continue
-        found = ours[metric.name].data
-        assert found.aggregation_temporality is metric.data.aggregation_temporality
-        points = {each.attributes["tool"]: each for each in found.data_points}
-        assert len(points) == len(found.data_points) == len(metric.data.data_points)
-        for point in metric.data.data_points:
-            same = points[point.attributes["tool"]]
-            for what in ("attributes", "count", "bucket_counts", "explicit_bounds", "min", "max"):
-                assert getattr(same, what) == getattr(point, what), what
-            assert same.sum == pytest.approx(point.sum)
-            assert same.start_time_unix_nano <= same.time_unix_nano
+        _compare(ours[metric.name].data, metric.data)
+
+
+def _compare(ours: Any, theirs: Any) -> None:
+    assert ours.aggregation_temporality is theirs.aggregation_temporality
+    points = {tuple(sorted(each.attributes.items())): each for each in ours.data_points}
+    assert len(points) == len(ours.data_points) == len(theirs.data_points)
+    for point in theirs.data_points:
+        same = points[tuple(sorted(point.attributes.items()))]
+        for what in ("attributes", "count", "bucket_counts", "explicit_bounds", "min", "max"):
+            assert getattr(same, what) == getattr(point, what), what
+        assert same.sum == pytest.approx(point.sum)
+        assert same.start_time_unix_nano <= same.time_unix_nano
 
 
 def test_attributes_that_never_end_are_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(durations, "_MOST_SERIES", 2)
     measured = Measured(counted=True)
     for number in range(5):
-        measured.instruments.server_operation.record(1.0, {"tool": str(number)})
+        measured.instruments.server_operation.record(1.0, Operation("", {"tool": str(number)}))
     metric = measured.metrics()["mcp.server.operation.duration"]
     counts = {tuple(each.attributes.items()): each.count for each in metric.data.data_points}
     assert counts == {(("tool", "0"),): 1, (("tool", "1"),): 1, (("otel.metric.overflow", True),): 3}
@@ -95,7 +101,7 @@ def test_the_last_sampled_span_of_a_bucket_is_its_exemplar_until_it_is_collected
 
     (first, last), (unsampled, _) = spans(ALWAYS_ON), spans(ALWAYS_OFF)
     for span in (first, last, unsampled):
-        measured.instruments.server_operation.record(0.3, {}, span)
+        measured.instruments.server_operation.record(0.3, operation, span=span)
 
     def exemplars() -> list[Any]:
         (point,) = measured.metrics()["mcp.server.operation.duration"].data.data_points
