@@ -18,7 +18,7 @@ from mcptap.cassette.reader import open_cassette
 from mcptap.codec import dumps
 from mcptap.comparing.finding import Verdict
 from mcptap.comparing.values import Ignored
-from mcptap.errors import UpstreamError
+from mcptap.errors import McptapError, UpstreamError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError
 from mcptap.matching.canonical import capabilities_of, key_of
 from mcptap.model import CassetteHeader, Event, Interaction, Json, Message, SessionStart
@@ -102,10 +102,13 @@ async def test_a_recording_holds_against_a_replay_of_itself(path: Path) -> None:
     opened = open_cassette(path)
     player = Player(CassetteIndex.of([opened], key_of, capabilities_of))
     misses: list[str] = []
-    verdicts = await verified(path, CassetteBackend(player, misses.append))
+    troubles: list[McptapError] = []
+    backend = CassetteBackend(player, misses.append, troubles.append)
+    verdicts = await verified(path, backend)
     assert len(verdicts) == len(list(opened.interactions()))
     assert [verdict for verdict in verdicts if verdict.state != "same"] == []
     assert misses == []
+    assert troubles == []
 
 
 def toolbox(*, changed: bool = False) -> FastMCP[None]:
