@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -28,6 +29,7 @@ _TRANSPORTS: Final = {
     "websocket": "ws",
 }
 _WEBSOCKET: Final = ("ws://", "wss://")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SCHEMES: Final = ("http://", "https://", *_WEBSOCKET)
 # Codex's ways to say what isn't to be written down.
 _FROM_ENVIRONMENT: Final = ("bearer_token_env_var", "env_http_headers")
@@ -140,6 +142,25 @@ def check_scheme(url: str, transport: str, where: str) -> None:
     if url and transport and (transport == "ws") != url.startswith(_WEBSOCKET):
         hint = "a WebSocket begins with ws:// or wss://, and nothing else does"
         raise UsageError(f"{where}: the transport {transport} doesn't go with {url!r}", hint)
+
+
+def check_headers(headers: Mapping[str, str], where: str = "") -> None:
+    """Refuse what can't go into an HTTP header (RFC 9110, section 5); no message shows a value.
+
+    Args:
+        headers: The headers.
+        where: Where they stand, for people.
+
+    Raises:
+        UsageError: A name is none, or a value has more than printable ASCII in it.
+    """
+    place = f"{where}: " if where else ""
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name):
+            raise UsageError(f"{place}{name!r} is no name of a header", "it has letters, digits and hyphens")
+        if not value.isascii() or not value.replace("\t", " ").isprintable():
+            problem = f"{place}the header {name} has a character in its value that HTTP can't carry"
+            raise UsageError(problem, "it may have printable ASCII alone; encode the rest")
 
 
 def _check_keys(entry: Mapping[str, Any], where: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mcptap.clients.document import Document, Pointer, read
-from mcptap.clients.entries import Entry, check_scheme, entry_of
+from mcptap.clients.entries import Entry, check_headers, check_scheme, entry_of
 from mcptap.clients.node import Node
 from mcptap.clients.variables import expander
 from mcptap.errors import UsageError
@@ -63,6 +63,7 @@ def resolved(entry: Entry, environ: Mapping[str, str], *, config: Path | None = 
         headers[name] = prefix + expand(f"${{env:{variable}}}")
     url = expand(entry.url)
     check_scheme(url, entry.transport, where)
+    check_headers(headers, where)
     return replace(
         entry,
         command=tuple(expand(word) for word in entry.command),

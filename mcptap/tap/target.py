@@ -24,7 +24,7 @@ from fastmcp.client.transports import (
 )
 from fastmcp.mcp_config import infer_transport_type_from_url
 
-from mcptap.clients.entries import Entry, entry_of
+from mcptap.clients.entries import Entry, check_headers, entry_of
 from mcptap.clients.servers import resolved
 from mcptap.errors import UsageError
 from mcptap.model import Target
@@ -164,6 +164,7 @@ def _websocket(url: str, headers: Mapping[str, str] | None, name: str | None) ->
     from mcptap.tap.link.websocket_client import websocket_opener  # noqa: PLC0415 - only for a WebSocket
 
     host, shown = _for_people(url)
+    check_headers(headers or {})
 
     @contextlib.asynccontextmanager
     async def connect() -> AsyncIterator[Opener]:
@@ -201,6 +202,7 @@ def _http(
     make_client: Callable[[], httpx2.AsyncClient] | None = None,
 ) -> Upstream:
     host, shown = _for_people(url)
+    check_headers(headers or {})
     make_opener = sse_opener if kind == "sse" else http_opener
 
     @contextlib.asynccontextmanager

@@ -61,6 +61,11 @@ BAD = [
     ("c.toml", "[mcp_servers.a]\ncommand = 'x'\nurl = 'http://h/'\n", "both 'command' and 'url'"),
     ("c.json", '{"mcpServers": {"a": {"comand": "x"}}}', "unknown key 'comand'; did you mean 'command'?"),
     ("c.toml", "[mcp_servers.a]\ncomand = 'x'\n", "unknown key 'comand'; did you mean 'command'?"),
+    (
+        "c.json",
+        '{"mcpServers": {"a": {"url": "http://h", "headers": {"X": "ses\\u00e9same"}}}}',
+        "'a': the header X has a character",
+    ),
     ("c.json", '{"mcpServers": {"a": {"command": "${NOT_SET_HERE}"}}}', "variable NOT_SET_HERE is not set"),
     ("c.toml", "[mcp_servers.a]\ncommand = '${NOT_SET_HERE}'\n", "variable NOT_SET_HERE is not set"),
 ]
@@ -81,3 +86,13 @@ def test_what_is_wrong_in_a_configuration_is_one_line_and_nothing_is_started_or_
     assert run.stdout == ""
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert config.read_text() == text
+
+
+@pytest.mark.parametrize("url", ["http://h/mcp", "http://h/sse", "ws://h/ws"])
+@pytest.mark.parametrize("header", ["X: sesame\nY: z", "X: sesam\u00e9", "X Y: sesame"])
+def test_a_header_that_http_can_not_carry_is_refused_without_its_value(url: str, header: str) -> None:
+    run = mcptap("proxy", "--url", url, "-H", header)
+    assert run.returncode == 2, run.stderr
+    assert "header" in run.stderr
+    assert "sesam" not in run.stderr
+    assert run.stderr.count("\n") == 1
