@@ -45,9 +45,9 @@ def command(
     require_free(output)
     converted = convert(transcript, name, make_redaction(redact_rules, no_redact=no_redact))
     rewrite(output, converted.header, redacted_texts(converted.header, converted.lines))
-    click.echo(
-        f"{output}: {converted.interactions} interactions, {converted.sessions} sessions of {transcript.tool}"
-    )
+    interactions = _counted(converted.interactions, "interaction")
+    sessions = _counted(converted.sessions, "session")
+    click.echo(f"{output}: {interactions}, {sessions} of {transcript.tool}")
     for note in _notes(transcript, converted):
         click.echo(f"mcptap: note: {note}", err=True)
 
@@ -55,15 +55,20 @@ def command(
 def _notes(transcript: Transcript, converted: Converted) -> Iterator[str]:
     """What is not in the cassette as it was live."""
     if transcript.passed_over:
-        yield f"{transcript.passed_over} entries were left out, as they are no JSON-RPC messages"
+        yield f"left out, being no JSON-RPC: {_counted(transcript.passed_over, 'message')}"
     if converted.unrelated:
-        yield f"{converted.unrelated} answers were left out, as their requests are not in the recording"
+        yield f"left out, without a request in the recording: {_counted(converted.unrelated, 'answer')}"
     if converted.unanswered:
-        yield f"{converted.unanswered} requests have no answer in the recording, and get none in a replay"
+        yield f"without an answer, and with none in a replay: {_counted(converted.unanswered, 'request')}"
     if transcript.opened:
-        yield f"{transcript.opened} schemas that {transcript.tool} had masked allow anything now"
+        opened = _counted(transcript.opened, "schema")
+        yield f"masked by {transcript.tool}, and open to any value now: {opened}"
     if converted.masked:
         yield (
-            f"{converted.masked} requests have placeholders of {transcript.tool} in place of secrets: "
-            "a replay answers those who send the placeholder, not the secret"
+            f"with placeholders of {transcript.tool} in it: {_counted(converted.masked, 'request')}; "
+            "a replay answers a client that sends the placeholder, not the secret"
         )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -32,7 +32,9 @@ def read_transcript(path: Path) -> Transcript:
         raise CassetteError(f"{path} can't be read: {error.strerror}", "check its permissions") from error
     try:
         found = _document(content) or _lines(content)
-    except ValueError as error:
+    except RecursionError:
+        raise CassetteError(f"{path} can't be imported: it is nested too deeply") from None
+    except (ValueError, OverflowError, OSError) as error:  # the last two are of times that no calendar has
         raise CassetteError(f"{path} can't be imported: {error}") from None
     if found is None:
         raise CassetteError(f"{path} is no recording that mcptap knows", f"it imports those of {TOOLS}")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from mcptap.cassette import members
-from mcptap.importing.transcript import Said, Transcript, is_message, moment
+from mcptap.importing.transcript import Said, Transcript, is_id, is_message, moment
 from mcptap.importing.unmasking import unmasked
 from mcptap.model import Json, Side
 
@@ -36,10 +36,12 @@ def mcp_cassette_pypi(document: Json) -> Transcript:
     """
     if members.whole_number(document, "format_version") > _NEWEST_PYPI_CASSETTE:
         raise ValueError("its format is newer than mcptap knows")
-    said, asking, passed_over, opened = [], {}, 0, 0
+    said: list[Said] = []
+    asking: dict[float | None, Any] = {}
+    passed_over = opened = 0
     for entry in members.objects(document, "messages"):
         at, side = members.number(entry, "t_offset_ms") / 1000, _side(entry, "sender")
-        exchange = entry.get("exchange")
+        exchange = members.optional_number(entry, "exchange")
         message, masked = unmasked(entry.get("payload"))
         opened += masked
         if not is_message(message):
@@ -93,7 +95,7 @@ def mcp_cassette_npm(header: Json, entries: Sequence[Json]) -> Transcript:
 
 
 def _chunks(entry: Json) -> Iterator[Said]:
-    stream = entry.get("id")
+    stream = entry.get("id") if is_id(entry.get("id")) else None
     for chunk in members.objects(entry, "chunks"):
         message = chunk.get("frame") or {}
         yield Said(_seconds(chunk, "t"), _side(entry, "dir"), message, stream, outside=stream is None)

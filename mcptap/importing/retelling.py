@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, cast
 
 from mcptap.exchange import Channel, Exchange, Session
-from mcptap.importing.transcript import Said
+from mcptap.importing.transcript import Said, is_id
 from mcptap.model import Event, Json
 from mcptap.protocol import (
     LISTEN,
@@ -90,7 +90,7 @@ class Retelling:
         elif "id" in message:
             self._request(message["id"], method, params)
         elif method == _CANCELLED:
-            if pending := self._pending.pop((params or {}).get("requestId"), None):
+            if pending := self._pending.pop(_named(params), None):
                 pending.opened.finish(outcome="cancelled")
         else:
             self._recorder.message(self._session_of(method, params), "client", method, params)
@@ -115,7 +115,7 @@ class Retelling:
             self._answer(message)
         elif "id" in message:
             self._ask(message["id"], method, params, self._place(said, method, params))
-        elif method == _CANCELLED and (asked := (params or {}).get("requestId")) in self._asking:
+        elif method == _CANCELLED and (asked := _named(params)) in self._asking:
             self._answered(asked, {})
         elif opened := self._place(said, method, params):
             opened.event("server", method, params)
@@ -165,6 +165,12 @@ class Retelling:
             return next((each.opened for each in named), None)
         possible = [each for each in open_ if each.method != LISTEN]
         return possible[0] if len(possible) == 1 and method not in OUTSIDE_REQUESTS else None
+
+
+def _named(params: Json | None) -> Any:
+    """The id of the request that is taken back."""
+    number = (params or {}).get("requestId")
+    return number if is_id(number) else None
 
 
 def _object(value: Any) -> dict[str, Any] | None:

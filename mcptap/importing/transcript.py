@@ -55,9 +55,19 @@ class Transcript:
 
 def is_message(value: Any) -> TypeGuard[dict[str, Any]]:
     """Whether a JSON value is a message of JSON-RPC 2.0: it has a method, or answers something."""
-    return isinstance(value, dict) and (
-        isinstance(value.get("method"), str) or ("id" in value and ("result" in value or "error" in value))
+    return (
+        isinstance(value, dict)
+        and is_id(value.get("id"))
+        and (
+            isinstance(value.get("method"), str)
+            or ("method" not in value and "id" in value and ("result" in value or "error" in value))
+        )
     )
+
+
+def is_id(value: Any) -> bool:
+    """Whether a JSON value can be the id of a request, or is none."""
+    return value is None or isinstance(value, (str, int, float))
 
 
 def moment(text: str) -> datetime:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from mcptap.codec import dumps
+from mcptap.errors import CassetteError
 from mcptap.model import CassetteHeader
 from mcptap.redaction.header import redactor_of
 from mcptap.redaction.known import Known
@@ -104,11 +105,15 @@ def redacted_texts(header: CassetteHeader, lines: Iterable[Mapping[str, Any]]) -
     """The JSON text of the lines of a cassette, redacted by its own rules.
 
     Raises:
-        CassetteError: It has rules that this mcptap doesn't know.
+        CassetteError: It has rules that this mcptap doesn't know, or a line is nested too deeply.
     """
     redactor = redactor_of(header)
     text = dumps if redactor is None else LineRedactor(redactor).text
-    return (text(dict(line)) for line in lines)
+    for line in lines:
+        try:
+            yield text(dict(line))
+        except TypeError as error:
+            raise CassetteError(f"a line can't be written: {error}") from None
 
 
 class TextSink(Protocol):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mcptap.cassette.examination import examine
 from mcptap.cassette.reader import Cassette, open_cassette
@@ -74,7 +77,7 @@ def test_what_was_said_is_in_the_cassette(written: Callable[..., bytes], tmp_pat
     )
     assert absent.error == {"code": -32602, "message": "no"}
     assert (endless.outcome, dead.outcome) == ("cancelled", "unanswered")
-    assert "1 requests have no answer" in done.stderr
+    assert "none in a replay: 1 request\n" in done.stderr
 
 
 @pytest.mark.parametrize("written", TRANSCRIPTS, ids=lambda each: each.__name__)
@@ -143,7 +146,7 @@ def test_npm_streams_are_the_requests_they_answer(tmp_path: Path) -> None:
     ]
     assert found.header.upstream is not None
     assert found.header.upstream.target[0].startswith("https://example.com/mcp?api_key=‹redacted:api-key:")
-    assert "1 entries were left out" in done.stderr
+    assert "no JSON-RPC: 1 message\n" in done.stderr
 
 
 def test_pypi_exchanges_are_the_requests_they_answer(tmp_path: Path) -> None:
@@ -198,7 +201,7 @@ def test_schemas_that_pypi_has_masked_are_schemas_again(tmp_path: Path) -> None:
             }
         ]
     }
-    assert "2 schemas" in done.stderr
+    assert "open to any value now: 2 schemas\n" in done.stderr
 
 
 def test_requests_of_mcp_recorder_follow_one_another(tmp_path: Path) -> None:
@@ -228,7 +231,7 @@ def test_each_run_in_a_file_of_mcp_rec_is_a_session(tmp_path: Path) -> None:
     found, done = imported(tmp_path, rec([*CONVERSATION, *again]))
     assert [(each.session, each.at) for each in found.sessions()] == [(1, 0.0), (2, 60.0)]
     assert [each.outcome for each in found.interactions() if each.session == 2] == [None] * 3
-    assert "1 requests have no answer" in done.stderr
+    assert "none in a replay: 1 request\n" in done.stderr
 
 
 def test_a_client_that_asks_for_the_era_first_has_two_sessions(tmp_path: Path) -> None:
@@ -258,8 +261,8 @@ def test_a_batch_is_its_messages_and_what_is_no_message_is_counted(tmp_path: Pat
     content = "".join(f"{json.dumps(each)}\n" for each in entries).encode() + b'{"ts": 17953'
     found, done = imported(tmp_path, content)
     assert [each.seq for each in found.interactions() if each.method == "ping"] == [3, 2]
-    assert "3 entries were left out" in done.stderr
-    assert "1 answers were left out" in done.stderr
+    assert "no JSON-RPC: 3 messages\n" in done.stderr
+    assert "in the recording: 1 answer\n" in done.stderr
 
 
 def test_numbers_stay_as_they_are_spelled(tmp_path: Path) -> None:
@@ -295,13 +298,13 @@ def test_it_says_where_the_other_tool_has_taken_secrets_out(masked: str, tmp_pat
         (2.0, "client", request(2, "tools/call", token)),
     ]
     _, done = imported(tmp_path, npm(said))
-    assert "1 requests have placeholders of mcp-cassette (npm)" in done.stderr
+    assert "placeholders of mcp-cassette (npm) in it: 1 request;" in done.stderr
 
 
 def test_the_server_can_be_named(tmp_path: Path) -> None:
     found, done = imported(tmp_path, pypi(CONVERSATION), "--name", "mine")
     assert found.header.upstream == Target("mine", "stdio", ())
-    assert "6 interactions, 1 sessions of mcp-cassette (PyPI)" in done.output
+    assert "6 interactions, 1 session of mcp-cassette (PyPI)" in done.output
 
 
 @pytest.mark.parametrize(
@@ -337,6 +340,66 @@ def test_what_is_no_recording_is_refused_in_one_line(content: bytes, why: str, t
     assert why in str(failed)
     assert "\n" not in str(failed)
     assert not target.exists()
+
+
+names = st.sampled_from(
+    ["jsonrpc", "id", "method", "params", "result", "error", "requestId", "progressToken", "_meta", "x"]
+)
+methods = st.sampled_from(["initialize", "notifications/cancelled", "notifications/progress", "ping"])
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(0, 3)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=2)
+    | methods,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=8,
+)
+likely = st.fixed_dictionaries(
+    {"jsonrpc": st.just("2.0")},
+    optional={
+        "id": st.integers(0, 2) | values,
+        "method": methods | values,
+        "params": values,
+        "result": values,
+        "error": values,
+    },
+)
+
+
+@given(
+    st.sampled_from(TRANSCRIPTS),
+    st.lists(
+        st.tuples(st.floats(0, 1e300), st.sampled_from(["client", "server"]), likely | values), max_size=8
+    ),
+)
+def test_whatever_is_in_a_recording_is_imported_or_refused(
+    written: Callable[..., bytes], said: list[tuple[float, str, Any]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "recording", Path(folder) / "imported.jsonl"
+        source.write_bytes(written(said))
+        failed = run(source, "-o", target).exception
+        if failed is None:
+            assert [each for each in examine(target).findings if each.kind in ("damaged", "torn")] == []
+            assert list(open_cassette(target).records()) is not None
+        else:
+            assert isinstance(failed, CassetteError)
+            assert not target.exists()
+
+
+@pytest.mark.parametrize("written", [rec, pypi], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("levels", [200, 600, 900, 5000])
+def test_what_is_nested_too_deeply_is_refused_and_what_is_not_is_imported(
+    written: Callable[..., bytes], levels: int, tmp_path: Path
+) -> None:
+    content = written([(0.0, "client", request(1, "x", {"password": "hunter-2-hunter", "n": 1}))])
+    source = tmp_path / "recording"
+    source.write_bytes(content.replace(b'"n": 1', b'"n": ' + b"[" * levels + b"]" * levels))
+    failed = run(source, "-o", tmp_path / "imported.jsonl").exception
+    assert (failed is None) == (levels == 200)
+    assert failed is None or isinstance(failed, CassetteError)
 
 
 def test_nothing_that_is_there_is_written_over(tmp_path: Path) -> None:
