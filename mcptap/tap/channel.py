@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any, Final, cast
 
 import anyio
@@ -12,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CONNECTION_CLOSED, ErrorData
 
 from mcptap.errors import McptapError
-from mcptap.exchange import INTERNAL_ERROR, RpcError, UnansweredError
+from mcptap.exchange import INTERNAL_ERROR, RpcError, UnansweredError, given_id
 from mcptap.model import Json
 from mcptap.protocol import STREAM_CLOSED
 from mcptap.tap.http_sessions import HttpSession
@@ -20,6 +21,10 @@ from mcptap.tap.stand_ins import stand_in
 
 _LEFT: Final = ErrorData(code=CONNECTION_CLOSED, message="Connection closed")
 """What the SDK's dispatcher says where the session ended before the client answered."""
+
+
+_numbers: Final = count(1)
+"""The ids of the requests to clients of the SDK's dispatchers; streams number their own."""
 
 
 class WireError(MCPError):
@@ -99,8 +104,10 @@ class SdkChannel:
         """Send a request; see `Channel.ask`."""
         if self._verbatim and params is not None:
             params = stand_in(params)
+        number = next(_numbers)
+        given_id.set(number)
         try:
-            return await self._outbound.send_raw_request(method, params)
+            return await self._outbound.send_raw_request(method, params, {"request_id": number})
         except MCPError as error:
             raise _refused(error) from None
 

@@ -15,6 +15,7 @@ from fastmcp.server.middleware import MiddlewareContext
 from mcp.server.connection import Connection
 from mcp.server.context import ServerMiddleware, ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp.shared import _otel as sdk_telemetry
 from mcp.shared.dispatcher import DispatchContext
 
 App: TypeAlias = FastMCP[Any]
@@ -73,3 +74,11 @@ def request_channel_of(context: ServerRequestContext[Any, Any]) -> DispatchConte
 def replace_request_channel(context: ServerRequestContext[Any, Any], channel: DispatchContext[Any]) -> None:
     """Have everything that a handler sends inside a request go through ``channel``."""
     context.session._request_outbound = channel  # noqa: SLF001
+
+
+def replace_sdk_tracer(replace: Callable[[Any], Any]) -> None:
+    """Put something in the place of the tracer that the SDK opens its own spans with.
+
+    A parent that is not sampled would keep most samplers from recording them, but not ``always_on``.
+    """
+    sdk_telemetry._tracer = replace(sdk_telemetry._tracer)  # noqa: SLF001

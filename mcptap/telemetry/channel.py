@@ -13,8 +13,9 @@ from mcptap.exchange import Channel, Exchange, Session, given_id, passed_on_id
 from mcptap.model import Json
 from mcptap.protocol import STREAM_CLOSED
 from mcptap.telemetry import conventions as names
-from mcptap.telemetry.context import parent_of, unsampled, with_span
+from mcptap.telemetry.context import parent_of, with_span
 from mcptap.telemetry.operation import Attribute, Connection, uri_of
+from mcptap.telemetry.quiet import quiet
 from mcptap.telemetry.telemetry import Telemetry
 from mcptap.telemetry.traced import Traced
 
@@ -111,7 +112,7 @@ async def _say(
     inside = parent if sent.span is None else sent.span.within()
     given_id.set(None)
     # The SDK's dispatcher would open a span of its own around a request.
-    token = attach(unsampled(inside))
+    token = attach(quiet(inside))
     try:
         given = params if sent.span is None else with_span(params, sent.span)
         answer = await send(method, given) or {}

@@ -9,7 +9,7 @@ from typing import Final
 from opentelemetry import baggage, propagate
 from opentelemetry.context import Context, get_current
 from opentelemetry.propagators.textmap import TextMapPropagator
-from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, set_span_in_context
+from opentelemetry.trace import SpanContext, get_current_span
 
 from mcptap.model import Json
 from mcptap.protocol import META, meta_of
@@ -81,13 +81,6 @@ def recorded_span(trace_id: str | None, span_id: str | None) -> SpanContext | No
     except ValueError:
         return None
     return context if context.is_valid else None
-
-
-def unsampled(context: Context) -> Context:
-    """A context in which nobody's sampler that heeds its parent records a span."""
-    span = get_current_span(context).get_span_context()
-    quiet = SpanContext(span.trace_id, span.span_id, is_remote=True, trace_state=span.trace_state)
-    return set_span_in_context(NonRecordingSpan(quiet), context)
 
 
 def _carrier(source: Mapping[str, object]) -> dict[str, str]:

@@ -1,8 +1,7 @@
 """OpenTelemetry's OTLP exporters, given `encoding`'s bytes instead of their own.
 
 What they know of variables, headers, certificates, compression and retries stays theirs. They have no
-public way in for bytes, so two private names are used: ``tests/telemetry/test_otlp.py`` fails when one
-moves, and then the exporter is used as it is, only slower.
+public way in for bytes, so each is entered by a private name (`mcptap.telemetry.private`).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from mcptap.telemetry.direct import DirectSpan
 from mcptap.telemetry.encoding import encode, encode_direct
-from mcptap.telemetry.private import http_send
+from mcptap.telemetry.private import http_send, translate_by
 from mcptap.telemetry.settings import Otlp, Protocol
 
 
@@ -53,10 +52,11 @@ def _grpc(endpoint: str | None) -> SpanExporter:
     )
 
     class GrpcSpanExporter(OTLPSpanExporter, DirectExporter):
-        def _translate_data(self, data: Sequence[ReadableSpan]) -> Any:
-            return ExportTraceServiceRequest.FromString(_encoded(data))
+        pass
 
-    return GrpcSpanExporter(endpoint=endpoint)
+    exporter = GrpcSpanExporter(endpoint=endpoint)
+    translate_by(exporter, lambda spans: ExportTraceServiceRequest.FromString(_encoded(spans)))
+    return exporter
 
 
 def _encoded(spans: Sequence[Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""Every private name of OpenTelemetry that mcptap uses, and nothing else does.
+"""Every private name of OpenTelemetry that mcptap uses, and nothing else of mcptap does.
 
 ``tests/telemetry/test_private.py`` fails when one of them moves.
 """
@@ -32,6 +32,11 @@ def preferences(exporter: Any) -> tuple[Any, Any]:
 def http_send(exporter: Any) -> Callable[[bytes], Any] | None:
     """What an HTTP exporter sends bytes with; ``None`` where it is no longer there."""
     return getattr(getattr(exporter, "_client", None), "export", None)
+
+
+def translate_by(exporter: Any, translate: Callable[[Any], Any]) -> None:
+    """Have a gRPC exporter send what ``translate`` makes of what it is given."""
+    exporter._translate_data = translate  # noqa: SLF001
 
 
 def add_to_collected(reader: MetricReader, add: Callable[[MetricsData | None], MetricsData | None]) -> None:

@@ -84,6 +84,9 @@ def _of_providers(
     """The telemetry of two providers: it knows sessions, and instruments are made once."""
     telemetry = Telemetry()
     if tracer_provider is not None:
+        from mcptap.telemetry.quiet import keep_sdk_quiet  # noqa: PLC0415 - only if it is on
+
+        keep_sdk_quiet()
         telemetry.tracing = ApplicationTracing(tracer_provider.get_tracer(names.SCOPE, __version__))
     if meter_provider is not None:
         telemetry.instruments = Instruments(meter_provider.get_meter(names.SCOPE, __version__))

@@ -12,6 +12,7 @@ from fastmcp.server.middleware import Middleware, MiddlewareContext
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.runner import serve_dual_era_loop
+from mcp.shared import _otel
 from mcp.shared.inbound import MCP_PARAM_HEADER_PREFIX, MCP_PROTOCOL_VERSION_HEADER, NAME_BEARING_METHODS
 from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -211,3 +212,24 @@ def test_the_protocol_facts_are_those_of_the_sdk() -> None:
     assert protocol.INVALID_REQUEST == mcp_types.INVALID_REQUEST
     assert protocol.UNSUPPORTED_VERSION == mcp_types.UNSUPPORTED_PROTOCOL_VERSION
     assert NAME_BEARING_METHODS.items() <= protocol.NAMED_BY.items()
+
+
+@pytest.mark.anyio
+async def test_the_sdk_opens_the_spans_of_its_requests_by_the_tracer_that_is_put_in_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[str] = []
+
+    class Witness:
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def start_as_current_span(self, name: str, *arguments: Any, **options: Any) -> Any:
+            opened.append(name)
+            return self.inner.start_as_current_span(name, *arguments, **options)
+
+    monkeypatch.setattr(_otel, "_tracer", _otel._tracer)
+    private.replace_sdk_tracer(Witness)
+    async with Client(FastMCP[Any]("contract"), mode="legacy") as client:
+        await client.ping()
+    assert "MCP send ping" in opened

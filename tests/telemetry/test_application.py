@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from fastmcp import Client, Context, FastMCP
+from mcp.shared import _otel
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, DEFAULT_ON
 
 from mcptap.cassette.reader import open_cassette
 from mcptap.recording import record_to
 from mcptap.tap.creating import create_tap
 from mcptap.tap.middleware import TapMiddleware
+from mcptap.telemetry.quiet import keep_sdk_quiet
 from mcptap.telemetry.telemetry import Telemetry
+from tests.clients.raw import HttpClient, Message, handshake
 
 
-@pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+@pytest.fixture(params=[DEFAULT_ON, ALWAYS_ON], ids=["parentbased_always_on", "always_on"])
+def spans(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     """What the application's provider was given; it is the global one for the test."""
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    exporter, provider = InMemorySpanExporter(), TracerProvider(sampler=request.param)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     # There is no public way to take a global provider back.
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    # The SDK keeps the tracer of the first provider that it has met.
+    monkeypatch.setattr(_otel, "_tracer", provider.get_tracer("mcp-python-sdk"))
+    keep_sdk_quiet.cache_clear()
     yield exporter
+    keep_sdk_quiet.cache_clear()
     provider.shutdown()
 
 
@@ -53,6 +63,10 @@ def upstream() -> FastMCP[Any]:
 
 async def accept(*_: Any) -> str:
     return "Ada"
+
+
+def accept_raw(request: Message) -> dict[str, Any]:
+    return {"result": {"action": "accept", "content": {"name": "Ada"}}}
 
 
 def scope_of(span: ReadableSpan) -> str:
@@ -90,6 +104,33 @@ def test_a_tap_uses_the_applications_tracer_and_joins_client_and_server(
     (recorded,) = [each for each in open_cassette(tmp_path / "rec.jsonl").interactions()
                    if each.method == "tools/call"]  # fmt: skip
     assert recorded.span_id == f"{ours[0].context.span_id:016x}"
+
+
+def test_over_http_too_there_are_neither_the_sdks_spans_nor_fastmcps(
+    spans: InMemorySpanExporter, tmp_path: Path
+) -> None:
+    server = [sys.executable, "-m", "tests.servers.wire"]
+
+    async def work() -> None:
+        tap = create_tap(server, cassette=tmp_path / "rec.jsonl")
+        listening = socket.create_server(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
+        http = uvicorn.Server(uvicorn.Config(tap.http_app(path="/mcp"), log_level="error"))
+        serving = asyncio.ensure_future(http.serve(sockets=[listening]))
+        options: dict[str, Any] = {"timeout": 60, "on_request": accept_raw}
+        async with HttpClient(url, era="handshake", **options) as client:
+            await handshake(client)
+            await client.call("ask", {"kind": "elicitation"})
+        http.should_exit = True
+        await serving
+
+    asyncio.run(work())
+    found = {(scope_of(each), each.kind.name, each.name) for each in named(spans)}
+    assert {scope for scope, _, _ in found} == {"mcptap"}
+    assert {(kind, name) for _, kind, name in found if "elicit" in name} == {
+        ("SERVER", "elicitation/create"),
+        ("CLIENT", "elicitation/create"),
+    }
 
 
 def test_a_server_that_is_no_tap_has_spans_by_the_conventions_and_no_others(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from opentelemetry.context import Context
@@ -84,10 +85,11 @@ def test_spans_beyond_those_that_may_wait_are_dropped_and_nobody_waits() -> None
 
 
 def test_the_limits_are_those_of_the_sdk_where_the_variables_name_none() -> None:
+    theirs: Any = BatchSpanProcessor
     assert limits_of({}) == Limits(
-        BatchSpanProcessor._default_max_queue_size(),
-        BatchSpanProcessor._default_max_export_batch_size(),
-        BatchSpanProcessor._default_schedule_delay_millis() / 1000,
+        theirs._default_max_queue_size(),
+        theirs._default_max_export_batch_size(),
+        theirs._default_schedule_delay_millis() / 1000,
     )
     named = {
         "OTEL_BSP_MAX_QUEUE_SIZE": "20",

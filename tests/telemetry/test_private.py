@@ -8,16 +8,30 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
 from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader, MetricsData
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from mcptap.telemetry.private import add_to_collected, http_send, is_w3c, preferences
+from mcptap.telemetry.private import add_to_collected, http_send, is_w3c, preferences, translate_by
+from tests.telemetry.receivers import collector
 
 
-def test_an_http_exporter_sends_bytes_and_a_grpc_exporter_asks_for_a_request() -> None:
+def test_an_http_exporter_sends_bytes() -> None:
     assert callable(http_send(HttpSpanExporter(endpoint="http://127.0.0.1:9/v1/traces")))
-    assert callable(GrpcSpanExporter._translate_data)
+
+
+def test_a_grpc_exporter_sends_what_its_data_is_translated_to() -> None:
+    request = ExportTraceServiceRequest()
+    request.resource_spans.add().scope_spans.add().spans.add().name = "translated"
+    with collector("grpc") as received:
+        exporter = GrpcSpanExporter(endpoint=received.url)
+        translate_by(exporter, lambda _: request)
+        assert exporter.export([ReadableSpan("not this")]) is SpanExportResult.SUCCESS
+        exporter.shutdown()
+    assert [each.name for each in received.spans] == ["translated"]
 
 
 def test_an_exporter_of_metrics_has_the_preferences_that_the_variables_give_it(

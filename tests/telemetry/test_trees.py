@@ -90,7 +90,7 @@ async def talk(client: Client, told: Told) -> None:
         "prompts/get", {"name": "greet", "arguments": {"who": "you"}, "_meta": told.meta("prompt")}
     )
     await client.call("ask", {"kind": "elicitation"}, meta=told.meta("elicitation"))
-    if isinstance(client, PipeClient):
+    if client.era == "handshake" or isinstance(client, PipeClient):
         hung = asyncio.ensure_future(client.call("slow", {"ms": 60_000}, meta=told.meta("cancel"), id="gone"))
         await client.call("echo", {"text": "meanwhile"})
         await client.notify("notifications/cancelled", {"requestId": "gone", "reason": "enough"})
@@ -131,7 +131,7 @@ def test_every_request_is_one_trace_from_the_client_to_the_server(
     tree.check("resource", "resources/read")
     tree.check("prompt", "prompts/get greet")
     tree.check("notification", "tools/call progress", events=["notifications/progress"] * 2)
-    if front == "stdio":
+    if front == "stdio" or era == "handshake":
         events = ["notifications/cancelled"]
         tree.check("cancel", "tools/call slow", error="cancelled", events=events, code=None)
     tree.check_notification()
@@ -231,50 +231,69 @@ class _Tree:
         assert [each.kind for each in (asked, passed_on)] == ["SERVER", "CLIENT"]
         assert (asked.parent, passed_on.parent) == (client.span_id, asked.span_id)
         assert "jsonrpc.request.id" in asked.attributes
+        assert "jsonrpc.request.id" in passed_on.attributes, "the id that the client was asked with"
 
 
+FRONTS_AND_ERAS = [
+    ("stdio", "handshake"), ("stdio", "modern"), ("http", "handshake"), ("http", "modern"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("front", "era"), FRONTS_AND_ERAS)
 def test_a_replayed_hit_and_a_miss_are_spans_of_the_live_request_with_a_link_to_the_recorded_one(
-    tmp_path: Path,
+    front: str, era: Any, tmp_path: Path
 ) -> None:
     cassette, first, second = tmp_path / "rec.jsonl", Told(), Told()
     first.meta("so that the ids of both runs differ")
+    server = [sys.executable, "-m", "tests.servers.wire"]
     with collector("grpc") as received:
 
-        async def work() -> None:
-            server = [sys.executable, "-m", "tests.servers.wire"]
+        async def work() -> list[ReceivedSpan]:
+            options = {"on_request": answer}
             async with tapped(
-                "stdio", "handshake", received, "record", "-o", str(cassette), "--", *server
+                front, era, received, "record", "-o", str(cassette), "--", *server, **options
             ) as client:
                 await handshake(client)
                 await client.call("echo", {"text": "hi"}, meta=first.meta("recorded"))
-                client.on_request = answer
+                await client.call("tool_error", meta=first.meta("tool error"))
                 await client.call("ask", {"kind": "elicitation"}, meta=first.meta("asked"))
-            recording = received.in_trace(first.trace("recorded"))
+            recording = list(received.spans)
             received.spans.clear()
-            async with tapped(
-                "stdio", "handshake", received, "replay", str(cassette), on_request=answer
-            ) as client:
+            async with tapped(front, era, received, "replay", str(cassette), **options) as client:
                 await handshake(client)
                 for what in ("hit", "repeat"):
                     await client.call("echo", {"text": "hi"}, meta=second.meta(what))
+                await client.call("tool_error", meta=second.meta("tool error"))
                 await client.call("echo", {"text": "other"}, meta=second.meta("miss"))
                 await client.call("ask", {"kind": "elicitation"}, meta=second.meta("asked again"))
-            recorded = recording[0]
-            for what in ("hit", "repeat"):
-                (span,) = received.in_trace(second.trace(what))
-                assert (span.kind, span.name, span.parent) == ("SERVER", "tools/call echo", second.root(what))
-                assert span.links == [(recorded.trace_id, recorded.span_id)]
-                assert span.attributes["mcptap.match"] == what
-                assert span.attributes["mcptap.replayed"] is True
-                assert span.attributes["mcptap.seq"] == recorded.attributes["mcptap.seq"]
-                assert span.attributes["mcptap.cassette"] == str(cassette)
-                assert span.status == "UNSET"
-            (miss,) = received.in_trace(second.trace("miss"))
-            assert (miss.attributes["mcptap.match"], miss.attributes["mcptap.replayed"]) == ("miss", False)
-            assert miss.attributes["error.type"] == miss.attributes["rpc.response.status_code"] == "-32004"
-            assert (miss.status, miss.links) == ("ERROR", [])
-            request, asked = received.in_trace(second.trace("asked again"))
-            assert (request.kind, asked.kind, asked.name) == ("SERVER", "CLIENT", "elicitation/create")
-            assert asked.parent == request.span_id, "no server asked: the tap does"
+            return recording
 
-        asyncio.run(work())
+        recording = asyncio.run(work())
+    (recorded,) = [
+        each for each in recording if (each.trace_id, each.kind) == (first.trace("recorded"), "SERVER")
+    ]
+    ambient = [("f" * 32, "e" * 16)] if front == "http" else []
+    for what in ("hit", "repeat"):
+        (span,) = received.in_trace(second.trace(what))
+        assert (span.kind, span.name, span.parent) == ("SERVER", "tools/call echo", second.root(what))
+        assert span.links == [*ambient, (recorded.trace_id, recorded.span_id)]
+        assert span.attributes["mcptap.match"] == what
+        assert span.attributes["mcptap.replayed"] is True
+        assert span.attributes["mcptap.seq"] == recorded.attributes["mcptap.seq"]
+        assert span.attributes["mcptap.cassette"] == str(cassette)
+        assert span.status == "UNSET"
+    (failed,) = received.in_trace(second.trace("tool error"))
+    assert (failed.attributes["error.type"], failed.attributes["mcptap.match"]) == ("tool_error", "hit")
+    (miss,) = received.in_trace(second.trace("miss"))
+    assert (miss.attributes["mcptap.match"], miss.attributes["mcptap.replayed"]) == ("miss", False)
+    assert miss.attributes["error.type"] == miss.attributes["rpc.response.status_code"] == "-32004"
+    assert (miss.status, miss.links) == ("ERROR", ambient)
+    request, *asked = received.in_trace(second.trace("asked again"))
+    assert (request.kind, request.attributes["mcptap.match"]) == ("SERVER", "hit")
+    if era == "modern":  # the answer says what input it needs; nobody is asked
+        assert asked == []
+        return
+    (question,) = asked
+    assert (question.kind, question.name) == ("CLIENT", "elicitation/create")
+    assert question.parent == request.span_id, "no server asked: the tap does"
+    assert "jsonrpc.request.id" in question.attributes
