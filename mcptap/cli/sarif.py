@@ -66,10 +66,12 @@ def _result(path: Path, lines: Mapping[int, int], verdict: Verdict, finding: Fin
     values = [f"{side} {one_line(value)}" for side, value in sides.items() if value is not ABSENT]
     text = f"{what}: {finding.text} at {finding.path} (interaction {verdict.seq})"
     print_of = blake2b(f"{what} {finding.path} {finding.text}".encode("utf-8", "replace"), digest_size=16)
+    message = ": ".join([text, ", ".join(values)] if values else [text])
     return {
         "ruleId": finding.severity,
         "level": _LEVELS[finding.severity],
-        "message": {"text": ": ".join([text, ", ".join(values)]) if values else text},
+        # A brace begins a placeholder where it isn't doubled (section 3.11.5).
+        "message": {"text": message.replace("{", "{{").replace("}", "}}")},
         "locations": [{"physicalLocation": place}],
         "partialFingerprints": {"mcptap/v1": print_of.hexdigest()},
     }

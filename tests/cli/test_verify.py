@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 
 from mcptap.cassette.reader import open_cassette
+from mcptap.cli.junit import write_junit
+from mcptap.cli.sarif import write_sarif
+from mcptap.comparing.finding import Finding, Verdict
+from mcptap.errors import UsageError
 from tests.cli.running import mcptap
 from tests.stdio.conversation import converse
 from tests.stdio.support import recording, run
@@ -211,3 +215,21 @@ def test_each_kind_of_trouble_has_its_exit_code_and_one_line(cassette: Path, tmp
         assert (ran.returncode, ran.stdout) == (code, ""), (arguments, ran)
         assert ran.stderr.startswith("mcptap: ")
         assert ran.stderr.count("\n") == 1
+
+
+def test_reports_hold_any_text(recorded: Path, tmp_path: Path) -> None:
+    found = Finding("breaking", "$.x\x1b", "te{x}t", {"a": "\ud800"}, about="tool \x00<&")
+    verdicts = [
+        Verdict(3, 1, "tools/call", "b\x00\ud800", (found,), notes=("n\x00",)),
+        Verdict(4, 1, "tools/call", None, skipped="why"),
+    ]
+    write_junit(tmp_path / "j.xml", open_cassette(recorded), verdicts)
+    (suite,) = ET.parse(tmp_path / "j.xml").getroot()
+    assert suite[0][0].get("message") == "te{x}t"
+    assert suite[1][0].get("message") == "why"
+    write_sarif(tmp_path / "s.json", open_cassette(recorded), verdicts)
+    (result,) = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["runs"][0]["results"]
+    # A single brace would be a placeholder's (SARIF 2.1.0, section 3.11.5).
+    assert "te{{x}}t" in result["message"]["text"]
+    with pytest.raises(UsageError, match="can't be written"):
+        write_sarif(tmp_path / "no" / "s.json", open_cassette(recorded), verdicts)
