@@ -30,7 +30,7 @@ _EXAMPLE: Final = "such as 'tools/call:search error=-32000 p=0.2'"
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s)")
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(B|kB|MB)/s")
 _FUNCTION: Final = re.compile(r"(uniform|lognormal)\(([^,]+),([^,]+)\)")
-_RECORDED: Final = re.compile(r"recorded(?:[*x]([0-9]+(?:\.[0-9]+)?))?")
+_RECORDED: Final = re.compile(r"recorded(?:[*x\u00d7]([0-9]+(?:\.[0-9]+)?))?")
 _BYTES: Final = {"B": 1.0, "kB": 1e3, "MB": 1e6}
 
 

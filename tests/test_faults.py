@@ -131,6 +131,7 @@ def test_the_first_fault_that_strikes_decides_and_each_counts_what_is_its_own() 
         ("resources/read:file:///* hang", Fault("resources/read", "file:///*", ending="hang")),
         ("* delay=200ms", Fault("*", delay=Delay("fixed", 0.2, 0.2))),
         ("* delay=recorded*3", Fault("*", delay=Delay("recorded", 0.0, 3.0))),
+        ("* delay=recorded\u00d72", Fault("*", delay=Delay("recorded", 0.0, 2.0))),
         ("* delay=1.5s disconnect", Fault("*", delay=Delay("fixed", 1.5, 1.5), ending="disconnect")),
         ("a/? events=5ms slow=2kB/s", Fault("a/?", events=Delay("fixed", 0.005, 0.005), rate=2000.0)),
         ("* truncate", Fault("*", ending="truncate")),

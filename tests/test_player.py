@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mcptap.cassette.index import CassetteIndex, Entry, MessageEntry
 from mcptap.cassette.timeline import TimelineBuilder
-from mcptap.matching.canonical import capabilities_of, key_of
+from mcptap.matching.canonical import canonical, capabilities_of, key_of
 from mcptap.matching.miss import Miss, Reason
 from mcptap.matching.nearest import MOST_CANDIDATES
 from mcptap.matching.refusal import Refusal
@@ -233,6 +233,18 @@ def test_a_recorded_session_always_has_its_own_order(kept: list[tuple[Asked, int
 def test_volatile_meta_makes_no_other_request() -> None:
     again = add(1, progressToken="live", traceparent="00-…")
     assert play(recorded().cursor(), again, again) == ["first", "second"]
+
+
+values = st.sampled_from([0, 1, 1.0, "1", "", None, True, [], {}, [1], {"a": 1}])
+arguments = st.dictionaries(st.sampled_from(["a", "b"]), values, max_size=2)
+
+
+@given(arguments, arguments)
+def test_a_changed_request_never_matches(one: dict[str, Any], other: dict[str, Any]) -> None:
+    tape, live = ({"name": "f", "arguments": each} for each in (one, other))
+    player = Player(InMemory((handshake("tools/call", tape), answers("recorded"))))
+    found = player.cursor().find(*handshake("tools/call", live))
+    assert isinstance(found, Hit) == (canonical(one) == canonical(other))
 
 
 def test_lists_repeat_for_ever_and_that_is_no_repeat() -> None:

@@ -92,7 +92,7 @@ class Miss:
                 lines.append("  what differs")
             lines += [f"    {line}" for line in render(near.differences, look)]
             if near.answer is not None:
-                ((member, value),) = near.answer.items()
+                member, value = next(iter(near.answer.items()))
                 if isinstance(value, Mapping):  # what it says comes first for a person
                     value = {name: inner for name, inner in value.items() if name != META}
                 told = f"{member} {one_line(value, width=max(_LEAST_SHOWN, look.width - _LEAD))}"
@@ -227,7 +227,6 @@ def answer_differs(
 def _nearest(interaction: Interaction, differences: tuple[Difference, ...]) -> Nearest:
     members = ("result", "error", "outcome")
     answer = {name: value for name in members if (value := getattr(interaction, name)) is not None}
-    # Exactly one of them is set, as the format has it.
     return Nearest(interaction.seq, interaction.params, differences, interaction.method, answer or None)
 
 

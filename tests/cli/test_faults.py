@@ -9,11 +9,17 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastmcp import Client, FastMCP
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from mcptap.cassette.reader import open_cassette
+from mcptap.tap.creating import create_tap
 from tests.cli.running import environment, mcptap
 from tests.cli.weather import asked, write_weather
-from tests.clients.raw import PipeClient, handshake
+from tests.clients.raw import HttpClient, PipeClient, handshake
+from tests.http.running import ROOT
 from tests.http.running import mcptap as serving
 
 pytestmark = pytest.mark.anyio
@@ -235,3 +241,52 @@ def test_what_is_no_fault_is_one_line_and_exit_code_2(
     assert run.returncode == 2
     assert run.stderr.count("\n") == 1
     assert says in run.stderr
+
+
+@pytest.mark.parametrize("fault", ["truncate", "malformed", "disconnect", "slow=2kB/s"])
+async def test_a_modern_client_over_http_sees_them_too(cassette: Path, fault: str) -> None:
+    recorded = ROOT / "recordings/time.jsonl"
+    async with serving("replay", recorded, "--fault", f"server/discover {fault}") as running:
+        client = HttpClient(running.url, era="modern")
+        await client.start()
+        try:
+            if fault.startswith("slow"):
+                assert (await handshake(client)).body["result"]["supportedVersions"] == ["2026-07-28"]
+            else:
+                with pytest.raises((ValueError, httpx2.RemoteProtocolError, ConnectionError, AssertionError)):
+                    assert "result" in (await handshake(client)).body
+        finally:
+            await client.close()
+
+
+# Over WebSocket, and in memory
+
+
+@pytest.mark.parametrize("fault", ["truncate", "malformed", "disconnect", "slow=4kB/s"])
+async def test_a_websocket_client_sees_them_too(cassette: Path, fault: str) -> None:
+    call = json.dumps({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": BERLIN})
+    async with (
+        serving("replay", cassette, "--fault", f"tools/call {fault}", transport="ws") as running,
+        connect(running.url, proxy=None, subprotocols=[Subprotocol("mcp")]) as socket,
+    ):
+        await socket.send(call)
+        if fault == "disconnect":
+            with pytest.raises(ConnectionClosed):
+                await socket.recv()
+        elif fault.startswith("slow"):
+            assert json.loads(await socket.recv())["result"] == SUNNY
+        else:
+            with pytest.raises(ValueError, match=r"."):
+                json.loads(await socket.recv())
+
+
+async def test_in_memory_a_frame_passes_whole_and_that_is_said() -> None:
+    lines: list[str] = []
+    server = FastMCP("weather")
+    server.tool(lambda city: f"{city} is live", name="weather")
+    tap = create_tap(server, faults=["tools/call truncate"], seed=1, report=lines.append)
+    async with Client(tap) as client:
+        answer = await client.call_tool("weather", {"city": "Rome"})
+        assert [getattr(block, "text", None) for block in answer.content] == ["Rome is live"]
+    assert lines[0] == "faults by seed 1: the same go wrong again with --seed 1"
+    assert "a fault could not break a frame" in lines[1]

@@ -25,6 +25,11 @@ def any_case(method, params):
         params["arguments"]["city"] = params["arguments"]["city"].lower()
     return params
 
+def fussy(method, params):
+    if params.get("arguments", {}).get("city") == "Atlantis":
+        raise LookupError("it has sunk")
+    return params
+
 def by_city(method, params):
     return params["arguments"]["city"]
 """
@@ -106,6 +111,15 @@ async def test_a_matcher_of_the_user_s_own(folder: Path) -> None:
         given = await replay.forecasts(("BERLIN", 1), ("paris", 3), ("Bonn", 3))
         assert given == ["sunny", "snow", "same method but different params"]
         assert await replay.end() == 1
+
+
+async def test_a_matcher_that_fails_on_a_live_request_says_so_once_and_the_rest_goes_on(folder: Path) -> None:
+    async with Replay(folder, "--match", "matchers:fussy") as replay:
+        given = await replay.forecasts(("Atlantis", 1), ("Atlantis", 1), ("Berlin", 1))
+        assert given == ["failed", "failed", "sunny"]
+        assert await replay.end() == 2
+        why = "the matcher matchers:fussy failed on tools/call: LookupError: it has sunk"
+        assert replay.stderr.count(why) == 1
 
 
 @pytest.mark.parametrize(
