@@ -126,7 +126,13 @@ def test_the_action_records_replays_and_verifies(installed: Project) -> None:
     assert verified.returncode == 0, verified.stderr
     assert failures(installed.folder / "verify.xml") == 0
 
+    shutil.copy(installed.cassette, installed.folder / "tests" / "other.jsonl")
+    folder = {**inputs("verify"), "cassette": "tests", "junit": "reports"}
+    assert act(installed, run, **folder).returncode == 0
+    assert [failures(installed.folder / "reports" / name) for name in ("1.xml", "2.xml")] == [0, 0]
+
     installed.rains("no")
+    assert act(installed, run, **folder).returncode == 1
     differs = act(installed, run, **inputs("verify"))
     assert differs.returncode == 1
     assert failures(installed.folder / "verify.xml") == 1
@@ -150,12 +156,14 @@ def test_the_action_fails_with_what_it_ran_or_with_what_was_missed(installed: Pr
         ({"command": "erase"}, "it is record, replay or verify"),
         ({"command": "replay"}, "'replay' needs the input 'run'"),
         ({"command": "verify"}, "'verify' needs the input 'server'"),
+        ({"command": "verify", "server": "weather-server", "cassette": "empty"}, "no cassettes"),
     ],
 )
 def test_the_action_says_which_input_is_wrong(installed: Project, given: dict[str, str], said: str) -> None:
     _, run = ACTION["runs"]["steps"]
-    refused = act(installed, run, cassette="x.jsonl", **given)
-    assert refused.returncode == 2
+    (installed.folder / "empty").mkdir()
+    refused = act(installed, run, **{"cassette": "x.jsonl", **given})
+    assert refused.returncode == (3 if "cassette" in given else 2)
     assert said in refused.stderr
 
 
