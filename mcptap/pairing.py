@@ -15,7 +15,7 @@ from mcptap.cassette.index import CassetteIndex, Entry
 from mcptap.cassette.reader import Cassette
 from mcptap.comparing.finding import Finding, Verdict
 from mcptap.comparing.issued import Issued
-from mcptap.comparing.listings import listing_findings
+from mcptap.comparing.listings import KINDS, listing_findings
 from mcptap.comparing.outcomes import Outcome, asked_findings, essential_result, outcome_findings
 from mcptap.comparing.values import Ignored, value_findings
 from mcptap.listing_chains import ListingChains
@@ -144,7 +144,8 @@ class _Side:
         self._index = CassetteIndex.of([cassette], redacted_key)
         by_session = defaultdict[int, list[Entry]](list)
         for entry in self._index.entries:
-            self.chains.add(entry, self._index.read(entry))
+            if entry.method in KINDS:
+                self.chains.add(entry, self._index.read(entry))
             if entry.seq not in self.chains.heads:
                 by_session[entry.session].append(entry)
         self._by_session = dict(by_session)

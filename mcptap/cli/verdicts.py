@@ -62,7 +62,8 @@ def differences(verdicts: Iterable[Verdict], sides: tuple[str, str]) -> Iterator
     for name, found in sorted(groups.items(), key=lambda group: _worst(group[1].values())):
         yield ""
         yield click.style(printable(name), bold=True)
-        yield click.style(_columns(*sides, width), dim=True)
+        if any(_has_values(each.finding) for each in found.values()):
+            yield click.style(_columns(*sides, width), dim=True)
         said = ""
         for each in sorted(found.values(), key=lambda one: SEVERITIES.index(one.finding.severity)):
             if (what := _what(each)) != said:
@@ -119,12 +120,16 @@ def _what(found: _Found) -> str:
 def _shown(finding: Finding, width: int) -> Iterator[str]:
     if finding.path != "$":
         yield printable(f"{_INDENT * 2}{finding.path}")
-    if (finding.recorded, finding.live) != (ABSENT, ABSENT):
+    if _has_values(finding):
         yield _columns(*_values(finding), width)
 
 
+def _has_values(finding: Finding) -> bool:
+    return not (finding.recorded is ABSENT and finding.live is ABSENT)
+
+
 def _values(finding: Finding) -> tuple[str, str]:
-    if ABSENT in (finding.recorded, finding.live):
+    if finding.recorded is ABSENT or finding.live is ABSENT:
         absent = [
             "(absent)" if each is ABSENT else one_line(each) for each in (finding.recorded, finding.live)
         ]

@@ -125,7 +125,7 @@ def command(
 
 
 class _Heard:
-    """Takes verdicts as they come, and shows them.
+    """Takes verdicts as they come, and shows them at last.
 
     Args:
         wanted: The interactions to judge; all where there are none.
@@ -145,17 +145,17 @@ class _Heard:
         if self._wanted and verdict.seq not in self._wanted:
             return
         self.verdicts.append(verdict)
-        if self._as_json:
-            click.echo(dumps(verdict.as_json()))
         if self._renewal is not None and (verdict.findings or self._wanted):
             for interaction in renewed():
                 self._renewal.add(interaction)
                 self.accepted.add(verdict.seq)
 
     def show(self, title: str) -> None:
-        """Show the numbers, and to people all that was found."""
+        """Show what was found, and the numbers."""
         counts = counts_of(self.verdicts)
         if self._as_json:
+            for verdict in self.verdicts:
+                click.echo(dumps(verdict.as_json()))
             click.echo(dumps({"summary": counts}))
             return
         click.echo(f"{printable(title)}: {summary(counts)}")
