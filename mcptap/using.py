@@ -176,7 +176,9 @@ class CassetteInUse:
         """
         from fastmcp import Client  # noqa: PLC0415 - not before it is needed
 
-        return Client(self.tap(), **options)
+        from mcptap.tap.in_process import InProcess  # noqa: PLC0415 - imports FastMCP
+
+        return Client(InProcess(self.tap()), **options)
 
     def url(self) -> str:
         """Serve it over Streamable HTTP until the cassette is closed, and give the URL."""

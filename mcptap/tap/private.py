@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeAlias, cast
+from typing import Any, ClassVar, TypeAlias, cast
 
 from fastmcp import Context, FastMCP
 from fastmcp.server.middleware import MiddlewareContext
+from jsonschema.protocols import Validator
+from mcp import ClientSession
 from mcp.server.connection import Connection
 from mcp.server.context import ServerMiddleware, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared import _otel as sdk_telemetry
 from mcp.shared.dispatcher import DispatchContext
+
+from mcptap import codec
 
 App: TypeAlias = FastMCP[Any]
 CallNext: TypeAlias = Callable[[Any], Awaitable[Any]]
@@ -82,3 +86,19 @@ def replace_sdk_tracer(replace: Callable[[Any], Any]) -> None:
     A parent that is not sampled would keep most samplers from recording them, but not ``always_on``.
     """
     sdk_telemetry._tracer = replace(sdk_telemetry._tracer)  # noqa: SLF001
+
+
+class FrugalClientSession(ClientSession):
+    """A client session that compiles each tool's output schema once a process, not once a session.
+
+    In a test that calls one tool, that is half of the client's time. The results are held against the
+    schemas as ever; a compiled validator has no state.
+    """
+
+    _compiled: ClassVar[dict[bytes, Validator]] = {}
+
+    def _output_schema_validator(self, name: str, output_schema: dict[str, Any]) -> Validator:
+        schema = codec.dumps(output_schema)
+        if schema not in self._compiled:
+            self._compiled[schema] = super()._output_schema_validator(name, output_schema)
+        return self._compiled[schema]

@@ -19,6 +19,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcptap import protocol
 from mcptap.tap import private
+from mcptap.tap.in_process import InProcess
 
 
 def test_a_fastmcp_server_has_an_sdk_server_with_a_middleware_list() -> None:
@@ -233,3 +234,30 @@ async def test_the_sdk_opens_the_spans_of_its_requests_by_the_tracer_that_is_put
     async with Client(FastMCP[Any]("contract"), mode="legacy") as client:
         await client.ping()
     assert "MCP send ping" in opened
+
+
+@pytest.mark.anyio
+async def test_an_output_schema_is_compiled_once_a_process_and_holds_as_ever() -> None:
+    schema = {"type": "object", "properties": {"result": {"type": "integer", "title": "once"}}}
+    told: list[Any] = [{"result": 1}, {"result": 2}, {"result": "three"}]
+
+    async def raw(context: ServerRequestContext[Any, Any], call_next: Any) -> Any:
+        match context.method:
+            case "tools/list":
+                return {"tools": [{"name": "t", "inputSchema": {"type": "object"}, "outputSchema": schema}]}
+            case "tools/call":
+                return {"content": [], "structuredContent": told.pop(0)}
+        return await call_next(context)
+
+    app: FastMCP[Any] = FastMCP("contract")
+    private.insert_outermost(app, raw)
+    seen = []
+    for _ in range(2):
+        async with Client(InProcess(app), mode="legacy") as client:
+            assert isinstance(client.session, private.FrugalClientSession)
+            await client.call_tool_mcp("t", {})
+            seen.append(client.session._output_schema_validator("t", schema))
+    assert seen[0] is seen[1]
+    async with Client(InProcess(app), mode="legacy") as client:
+        with pytest.raises(RuntimeError, match="Invalid structured content"):
+            await client.call_tool_mcp("t", {})
