@@ -13,9 +13,11 @@ import pytest
 from opentelemetry.context import Context
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.semconv._incubating.attributes import (
     client_attributes,
     error_attributes,
@@ -31,8 +33,10 @@ from opentelemetry.trace import SpanKind
 
 from mcptap.exchange import RpcError
 from mcptap.telemetry import conventions as names
+from mcptap.telemetry.durations import Counted
 from mcptap.telemetry.metrics import Instruments
-from mcptap.telemetry.operation import Connection
+from mcptap.telemetry.operation import Connection, operation_of
+from mcptap.telemetry.private import add_to_collected
 from mcptap.telemetry.telemetry import Telemetry
 from mcptap.telemetry.traced import Traced
 from mcptap.telemetry.tracing import ApplicationTracing
@@ -159,6 +163,27 @@ def test_spans_and_metrics_have_what_the_conventions_require_and_nothing_else(
     (point,) = metric.data.data_points
     left_out = {"jsonrpc.request.id", "mcp.resource.uri"}
     assert point.attributes == {key: value for key, value in attributes.items() if key not in left_out}
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["counted by mcptap", "of an application's meter"])
+@pytest.mark.parametrize("side", ["server", "client"])
+@pytest.mark.parametrize("of", ["operation", "session"])
+def test_the_four_histograms_have_the_boundaries_and_the_unit_of_the_conventions(
+    of: str, side: str, *, ours: bool
+) -> None:
+    reader = InMemoryMetricReader()
+    meter = MeterProvider([reader], shutdown_on_exit=False).get_meter("test")
+    counted = Counted(Resource({}), InstrumentationScope("test")) if ours else None
+    if counted is not None:
+        add_to_collected(reader, counted.added_to)
+    histogram = getattr(Instruments(meter, counted), f"{side}_{of}")
+    histogram.record(0.3, operation_of("ping", None, PIPE))
+    data: Any = reader.get_metrics_data()
+    ((metric,),) = [scope.metrics for each in data.resource_metrics for scope in each.scope_metrics]
+    assert (metric.name, metric.unit) == (f"mcp.{side}.{of}.duration", "s")
+    (point,) = metric.data.data_points
+    assert point.explicit_bounds == (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
+    assert point.bucket_counts[5] == point.count == 1
 
 
 def test_content_is_shown_only_where_it_is_asked_for_and_only_redacted() -> None:

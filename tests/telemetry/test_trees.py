@@ -19,8 +19,6 @@ from tests.clients.raw import Client, HttpClient, Message, PipeClient, handshake
 from tests.http.running import MCPTAP, PATIENCE, ROOT, started
 from tests.telemetry.receivers import Protocol, Received, ReceivedSpan, collector
 
-PROXY = {"mcptap.proxy.duration"}
-RECORDED = {"mcptap.cassette", "mcptap.seq"}
 ENDPOINTS = {"client.address", "client.port"}
 
 
@@ -194,6 +192,9 @@ class _Tree:
             else:
                 assert "rpc.response.status_code" not in span.attributes
         assert [name for name, _ in server.events] == (events or [])
+        assert (set(server.attributes) >= ENDPOINTS) is (self.front == "http")
+        in_session = (self.front, self.era) == ("http", "handshake")
+        assert ("mcp.session.id" in server.attributes) is in_session
         self._check_upstream(what, client)
         self._check_cassette(what, server)
 
