@@ -11,7 +11,10 @@ import mcptap
 
 PACKAGE = Path(mcptap.__file__).parent
 FLOORS = [
-    {"errors", "model", "exchange", "protocol", "codec", "matching", "redaction", "bridging", "comparing"},
+    {
+        *("errors", "model", "exchange", "protocol", "codec", "jsonpaths"),
+        *("matching", "redaction", "bridging", "comparing"),
+    },
     {"cassette"},
     {
         *("recorder", "player", "announcer", "recording", "task_stages", "modes", "expiry"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mcptap.comparing.finding import Finding
-from mcptap.errors import UsageError
+from mcptap.jsonpaths import compile_path
 from mcptap.matching.nearest import differing, location
 
 
@@ -21,7 +21,7 @@ class Ignored:
     """
 
     def __init__(self, paths: Iterable[str] = ()) -> None:
-        self._paths = [_compiled(path) for path in paths]
+        self._paths = [compile_path(path, f"--ignore {path}") for path in paths]
 
     def parts(self, *values: Any) -> list[tuple[str | int, ...]]:
         """The places that the paths name in any of the ``values``: member names and positions."""
@@ -63,13 +63,3 @@ def value_findings(recorded: Any, live: Any, ignored: Ignored, text: str) -> Ite
     for field in differing(recorded, live):
         if field.path not in places:
             yield Finding("difference", field.path, text, field.recorded, field.live)
-
-
-def _compiled(path: str) -> Any:
-    import jsonpath  # noqa: PLC0415 - takes a tenth of a second, and not everybody ignores something
-
-    try:
-        return jsonpath.compile(path)
-    except jsonpath.JSONPathError as error:
-        why = str(error).partition("\n")[0]
-        raise UsageError(f"{path!r} is no JSONPath: {why}", "write it as $.a.b or $..b") from None

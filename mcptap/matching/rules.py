@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from mcptap.errors import UsageError
+from mcptap.jsonpaths import compile_path
 from mcptap.matching.canonical import canonical, essential, key_of_essence, without_volatile
 from mcptap.model import Era, Json
 from mcptap.protocol import META
@@ -52,7 +53,7 @@ class Matching:
         *,
         sequence: bool = False,
     ) -> None:
-        self._paths = [_compiled(path) for path in ignore]
+        self._paths = [compile_path(path, f"--ignore {path}") for path in ignore]
         self.matchers = dict(matchers or {})
         self.sequence = sequence
 
@@ -150,16 +151,6 @@ def _loaded(name: str) -> Matcher:
         raise UsageError(f"the matcher {name} is no function, but of type {type(found).__name__}", _HINT)
     matcher: Matcher = found
     return matcher
-
-
-def _compiled(path: str) -> Any:
-    import jsonpath  # noqa: PLC0415 - takes a tenth of a second, and few have such rules
-
-    try:
-        return jsonpath.JSONPathEnvironment(strict=True).compile(path)
-    except jsonpath.JSONPathError as error:
-        why = str(error).partition("\n")[0]
-        raise UsageError(f"--ignore {path} is no JSONPath: {why}", "such as $.arguments.timestamp") from None
 
 
 def _without(value: Any, places: Iterable[Sequence[_Step]]) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mcptap.errors import UsageError
+from mcptap.jsonpaths import compile_path
 from mcptap.redaction import keys
 from mcptap.redaction.patterns import FORMS, TOKENS, Pattern
 
@@ -70,7 +71,7 @@ def parse_rules(names: Iterable[str]) -> Rules:
             case "pattern":
                 patterns.append(_pattern(rule, what))
             case "path":
-                paths.append((_path(what), rule))
+                paths.append((compile_path(what, f"the redaction rule path:{what}"), rule))
             case _:
                 own_keys[keys.plain_name(what)] = rule
     return Rules(names, frozenset(built_in), own_keys, tuple(patterns), tuple(paths))
@@ -91,12 +92,3 @@ def _pattern(rule: str, what: str) -> Pattern:
             "write the pattern so that it doesn't spell the secret, as in hunter[2]",
         )
     return Pattern(rule, (), regex, guessable=True)
-
-
-def _path(what: str) -> Any:
-    import jsonpath  # noqa: PLC0415 - takes a tenth of a second, and few have such rules
-
-    try:
-        return jsonpath.compile(what)
-    except jsonpath.JSONPathError as error:
-        raise UsageError(f"the redaction rule path:{what} is no JSONPath: {error}") from None

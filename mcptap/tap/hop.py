@@ -43,11 +43,13 @@ class TapContext(MiddlewareContext[Any]):
         exchange: The request on its way to the backend; ``None`` for a notification.
         session: The client session.
         request: The HTTP request that it came with; ``None`` on a pipe.
+        has_params: Whether the message came with params; ``message`` is an empty object where not.
     """
 
     exchange: Exchange | None = None
     session: Session
     request: Request | None = None
+    has_params: bool = True
 
 
 class Hop:
@@ -196,6 +198,7 @@ class _Way:
             method=method,
             session=session,
             request=self.http,
+            has_params=params is not None,
         )
         await self._run(message, innermost)
 

@@ -39,5 +39,6 @@ class TapMiddleware(Middleware):
             )
         with reported():
             hear(self._recorder, context.session)
-            self._recorder.message(context.session, "client", str(context.method), context.message or None)
+            params = context.message if context.message or context.has_params else None
+            self._recorder.message(context.session, "client", str(context.method), params)
         return await call_next(context)
