@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,11 @@ from tests.http.running import ROOT, WIRE, mcptap
 from tests.telemetry.receivers import Protocol
 
 PATIENCE = 240.0
-RECORDING = ROOT / "recordings" / "git.jsonl"
+# One of its own for each: what is sent again has the ids that it had, and Phoenix keeps the first.
+RECORDINGS: Mapping[Protocol, Path] = {
+    "http/protobuf": ROOT / "recordings" / "git.jsonl",
+    "grpc": ROOT / "recordings" / "time.jsonl",
+}
 
 
 def free_port() -> int:
@@ -94,12 +98,12 @@ def test_phoenix_shows_a_recorded_session(
     project = f"mcptap-{protocol[:4]}"
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"openinference.project.name={project}")
-    sent = send(open_all(RECORDING), Settings(url=web if protocol == "http/protobuf" else rpc))
+    sent = send(open_all(RECORDINGS[protocol]), Settings(url=web if protocol == "http/protobuf" else rpc))
     url = f"{web}/v1/projects/{project}/spans"
     spans = get(url, lambda body: len(body["data"]) >= sent, limit="1000")["data"]
     assert len(spans) == sent
     by_id = {span["context"]["span_id"]: span for span in spans}
-    recorded = {each.seq: each for each in open_all(RECORDING)[0].interactions()}
+    recorded = {each.seq: each for each in open_all(RECORDINGS[protocol])[0].interactions()}
     hops = [span for span in spans if span["parent_id"] in by_id]
     assert len(hops) == len(recorded)
     for hop in hops:
