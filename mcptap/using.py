@@ -18,10 +18,13 @@ from mcptap.cassette.files import CassetteInUseError
 from mcptap.cassette.reader import open_cassette
 from mcptap.errors import CassetteError, RecordingError, ReplayError, UsageError
 from mcptap.expiry import Expired, lifetime_of, overdue
+from mcptap.matching.rules import Matcher, parse_matching
 from mcptap.modes import Plan, RecordMode, plan_of
+from mcptap.player import Repeats
 from mcptap.recording import OpenRecording, Recording, open_recording
 from mcptap.redaction.rules import BUILT_IN, parse_rules
 from mcptap.replayed import Replayed, replayed
+from mcptap.tap.backends.pace import Timing, parse_timing
 
 if TYPE_CHECKING:
     from fastmcp import Client
@@ -52,6 +55,10 @@ class Options:
         redaction: See `Recording`.
         normalize: See `Recording`.
         bridge: See `create_tap`.
+        ignore: See `create_tap`, as for the next three.
+        match: How requests are matched.
+        repeats: What comes after the last recorded answer.
+        timing: How long answers take.
         fail_on_unused: Whether recorded requests that were not made are a failure.
         expires_in: How long a recording holds: ``12h``, ``30d``, ``8w`` or a `timedelta`.
         expired: What happens when it doesn't any more; where nothing may be recorded, ``re-record`` warns.
@@ -62,6 +69,10 @@ class Options:
     redaction: Sequence[str] = BUILT_IN
     normalize: bool = False
     bridge: Bridging = None
+    ignore: str | Sequence[str] = ()
+    match: str | Matcher | Sequence[str | Matcher] = ()
+    repeats: Repeats = "last"
+    timing: Timing = "none"
     fail_on_unused: bool = False
     expires_in: str | timedelta | None = None
     expired: Expired = "warn"
@@ -119,12 +130,19 @@ class CassetteInUse:
 
         Raises:
             CassetteError: It is absent, damaged, has expired, or stays in use.
-            UsageError: There is no server to record, or an option is wrong.
+            UsageError: There is no server to record, or an option is wrong: a path, a matcher, a timing.
         """
         used.add(self.path.absolute())
         self._open(self._unexpired())
         if self._plan.replays:
-            self._replayed = replayed([open_cassette(self.path)], self.said.append)
+            options = self.options
+            self._replayed = replayed(
+                [open_cassette(self.path)],
+                self.said.append,
+                matching=parse_matching(options.ignore, options.match),
+                repeats=options.repeats,
+                timing=parse_timing(options.timing),
+            )
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

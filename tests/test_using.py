@@ -124,6 +124,24 @@ async def test_what_cannot_be_done_is_said_before_anything_is_written(
     assert files(tmp_path) == [there]
 
 
+async def test_a_replay_ignores_matches_and_repeats_as_it_is_told(
+    tmp_path: Path, server: FastMCP[Any]
+) -> None:
+    path = tmp_path / "rec.jsonl"
+    async with mcptap.use_cassette(path, server) as cassette:
+        assert await add(cassette.client(), 1, 2) == "3"
+    async with mcptap.use_cassette(path, ignore="$.arguments.a") as cassette:
+        assert await add(cassette.client(), 7, 2) == "3"
+    async with mcptap.use_cassette(path, match=lambda method, params: params.get("name", method)) as cassette:
+        assert await add(cassette.client(), 7, 8) == "3"
+    strict = mcptap.use_cassette(path, repeats="error")
+    strict.failed = True  # so that the end doesn't speak of the miss
+    async with strict as cassette, cassette.client() as client:
+        await client.call_tool_mcp("add", {"a": 1, "b": 2})
+        with pytest.raises(McpError, match="asks again"):
+            await client.call_tool_mcp("add", {"a": 1, "b": 2})
+
+
 async def test_a_normalized_recording_is_the_same_each_time_and_cannot_expire(
     tmp_path: Path, server: FastMCP[Any]
 ) -> None:
