@@ -88,12 +88,15 @@ async def talk(client: Client, told: Told) -> None:
         "prompts/get", {"name": "greet", "arguments": {"who": "you"}, "_meta": told.meta("prompt")}
     )
     await client.call("ask", {"kind": "elicitation"}, meta=told.meta("elicitation"))
+    hung = asyncio.ensure_future(client.call("slow", {"ms": 60_000}, meta=told.meta("cancel"), id="gone"))
+    await client.call("echo", {"text": "meanwhile"})
     if client.era == "handshake" or isinstance(client, PipeClient):
-        hung = asyncio.ensure_future(client.call("slow", {"ms": 60_000}, meta=told.meta("cancel"), id="gone"))
-        await client.call("echo", {"text": "meanwhile"})
         await client.notify("notifications/cancelled", {"requestId": "gone", "reason": "enough"})
-        await client.call("echo", {"text": "afterwards"})
+    else:  # the client closes the stream of the request
         hung.cancel()
+        await asyncio.wait([hung])
+    await client.call("echo", {"text": "afterwards"})
+    hung.cancel()
 
 
 @pytest.mark.parametrize(
@@ -132,6 +135,8 @@ def test_every_request_is_one_trace_from_the_client_to_the_server(
     if front == "stdio" or era == "handshake":
         events = ["notifications/cancelled"]
         tree.check("cancel", "tools/call slow", error="cancelled", events=events, code=None)
+    else:
+        tree.check("cancel", "tools/call slow", error="disconnected", code=None)
     tree.check_notification()
     tree.check_elicitation()
     scopes = {each.scope for each in received.spans}
