@@ -82,7 +82,7 @@ def _can_be_polled(fd: int) -> bool:
 
 def _pump(fd: int, source: _Input, loop: asyncio.AbstractEventLoop) -> None:
     """Read a file, which can't be polled, from a thread of its own."""
-    with contextlib.suppress(RuntimeError, OSError):  # the loop has ended, or all is closed, before the file ends
+    with contextlib.suppress(RuntimeError, OSError):  # all is closed before the file ends
         while data := os.read(fd, _CHUNK):
             loop.call_soon_threadsafe(source.data_received, data)
         loop.call_soon_threadsafe(source.eof_received)
