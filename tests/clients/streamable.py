@@ -8,6 +8,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import httpx2
@@ -61,15 +62,29 @@ def header_value(value: str) -> str:
 class HttpClient(Client):
     """Speaks JSON-RPC with ``url`` in either era.
 
+    Args:
+        url: The endpoint.
+        headers: Sent with every request.
+        keeps_cookies: Whether it brings cookies back, as Node's ``fetch`` doesn't.
+        options: See :class:`Client`.
+
     Attributes:
         session_id: From ``initialize``, sent with every request after it.
         events: Every event of every stream, in order.
         posted: What notifications and responses were answered with (202 where all is well).
     """
 
-    def __init__(self, url: str, *, headers: Mapping[str, str] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        keeps_cookies: bool = True,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self.url = url
+        self._keeps_cookies = keeps_cookies
         self.session_id: str | None = None
         self.events: list[Event] = []
         self.posted: list[Message] = []
@@ -79,6 +94,8 @@ class HttpClient(Client):
     async def start(self) -> None:
         # The environment's proxies are for the outside; redirects are for the test to see.
         self._http = httpx2.AsyncClient(timeout=None, trust_env=False, follow_redirects=False)
+        if not self._keeps_cookies:
+            self._http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
 
     async def close(self) -> None:
         """End the streams and the session."""

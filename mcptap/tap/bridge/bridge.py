@@ -292,7 +292,12 @@ class Bridge:
         if len(client.modern) >= _MOST_ABILITIES:
             raise RpcError.of(INVALID_PARAMS, "The client has declared too many different capabilities")
         host = client.host.sibling() if client.modern else client.host
-        bridged = ModernClient(host, exchange.session.client, self._around)
+        bridged = ModernClient(
+            host,
+            exchange.session.client,
+            self._around,
+            lambda method: self._announce(method, client, bridged),
+        )
         try:
             await bridged.open(exchange, way)
         except RpcError as error:
@@ -302,6 +307,13 @@ class Bridge:
         self._at_a_loss.discard(canonical(exchange.session.client))
         client.opened(way)
         self._speaks_modern, self._speaks_handshake = False, True
+
+    def _announce(self, method: str, client: _Client, told: ModernClient) -> None:
+        """Tell a client in all its sessions that a list has changed, which the server said in one of them."""
+        for each in [client, *self._guests.indistinguishable(client)]:
+            for session in each.modern.values():
+                if session is not told:
+                    session.overhear(method)
 
     async def _after(self, refused: RpcError, downstream: Downstream, exchange: Exchange) -> Downstream:
         """A connection for a client whose ``initialize`` was refused.

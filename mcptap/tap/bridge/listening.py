@@ -37,6 +37,12 @@ class Listeners:
         for stream in self._streams:
             stream.tell(method, params)
 
+    def announce(self, method: str) -> None:
+        """Hand on that a list has changed, unless a stream is about to: many sessions may tell of it."""
+        for stream in self._streams:
+            if not stream.unsaid[method]:
+                stream.tell(method, None)
+
     def close(self) -> None:
         """End every stream with its result."""
         for stream in self._streams:
@@ -82,6 +88,7 @@ class _Stream:
     def __init__(self, exchange: Exchange, granted: dict[str, Any]) -> None:
         self._exchange = exchange
         self._granted = granted
+        self.unsaid: Counter[str] = Counter()
         self._say, self._said = anyio.create_memory_object_stream[tuple[str, Json | None]](_MOST_WAITING)
 
     def grant(self, uris: list[str]) -> None:
@@ -93,6 +100,7 @@ class _Stream:
         if self._wants(method, params):
             try:
                 self._say.send_nowait((method, params))
+                self.unsaid[method] += 1
             except anyio.WouldBlock:
                 self.end()  # who doesn't read must listen again and look for itself
             except anyio.ClosedResourceError:
@@ -104,6 +112,7 @@ class _Stream:
     async def run(self) -> None:
         await self._send(ACKNOWLEDGED, {"notifications": self._granted})
         async for method, params in self._said:
+            self.unsaid[method] -= 1
             await self._send(method, params)
 
     async def _send(self, method: str, params: Json | None) -> None:

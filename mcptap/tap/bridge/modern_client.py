@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import anyio
@@ -49,11 +49,15 @@ class ModernClient:
         host: Holds the session; closing it ends everything here.
         client: What the client says of itself.
         around: What all bridged clients share.
+        announce: Told which list has changed: the client may listen in another session.
     """
 
-    def __init__(self, host: Downstream, client: Json | None, around: Surroundings) -> None:
+    def __init__(
+        self, host: Downstream, client: Json | None, around: Surroundings, announce: Callable[[str], None]
+    ) -> None:
         self._host = host
         self._around = around
+        self._announce = announce
         self._session = host.new_session("handshake", client)
         self._session.channel = _SessionChannel(self)
         self._initialized: Json = {}
@@ -132,11 +136,17 @@ class ModernClient:
         """Hear what the server says outside any request; give the call that carries it, if one does."""
         if method in _OUTSIDE:
             self._listeners.tell(method, params)
+            if method in LIST_CHANGES:
+                self._announce(method)
         elif method == LOG_MESSAGE:
             return next(
                 (call for call in reversed(self._calls) if wants(call.carrier or call.first, params)), None
             )
         return None
+
+    def overhear(self, method: str) -> None:
+        """Hear that a list has changed, as another session was told."""
+        self._listeners.announce(method)
 
     async def ask(self, method: str, params: Json | None, call: Call | None) -> Json:
         """Have the client asked, in ``call`` or in whichever of its requests can carry it."""

@@ -113,6 +113,15 @@ class Guests(Generic[_Client]):
             guest.greeted = True
             set_cookie(request, f"{COOKIE}={guest.cookie}; Path=/; HttpOnly; SameSite=Strict")
 
+    def indistinguishable(self, client: _Client) -> list[_Client]:
+        """The clients that may be this one, seen on another socket, where such clients keep no cookies."""
+        mine = next((guest for guest in self._guests if guest.client is client), None)
+        if mine is None or mine.keeps_cookies:
+            return []
+        same = [each for each in self._guests if each.identity == mine.identity and not each.keeps_cookies]
+        known_to_keep_none = any(each.keeps_cookies is False for each in same)
+        return [each.client for each in same if each is not mine] if known_to_keep_none else []
+
     def remove(self, guest: Guest[_Client]) -> None:
         """Know a client no longer."""
         guest.wait_for(None, lambda: None)

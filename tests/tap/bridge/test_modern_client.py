@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import anyio
@@ -9,7 +10,7 @@ import pytest
 
 from mcptap.exchange import Exchange, RpcError
 from mcptap.model import Json
-from mcptap.protocol import LOG_LEVEL_META, SERVER_INFO_META, SUBSCRIPTION_META
+from mcptap.protocol import CAPABILITIES_META, LOG_LEVEL_META, SERVER_INFO_META, SUBSCRIPTION_META
 from tests.tap.bridge.scene import Client, Ear, Scene, Server, play, until
 
 FORM: Json = {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}
@@ -334,6 +335,41 @@ def test_a_subscription_is_acknowledged_told_what_it_wants_and_taken_back_with_i
             assert server.methods.count("resources/subscribe") == 1
             tasks.cancel_scope.cancel()
         assert server.got[-1] == ("resources/unsubscribe", {"uri": "a:1"})
+
+    play(server, scene)
+
+
+def test_a_changed_list_is_heard_in_every_session_of_a_client_once_at_a_time() -> None:
+    """What a client can do may differ between requests, and so its sessions do."""
+
+    async def no_tools(_: Exchange) -> Json:
+        return {"tools": []}
+
+    server = Server("handshake", tools_list=no_tools)
+
+    async def scene(scene: Scene) -> None:
+        client, other, ear, afar = scene.client(), scene.client(name="other"), Ear(), Ear()
+        wanted = {"notifications": {"toolsListChanged": True}}
+        async with anyio.create_task_group() as tasks:
+            for each, heard in ((client, ear), (other, afar)):
+                tasks.start_soon(partial(each.modern, "subscriptions/listen", wanted, ear=heard))
+                await heard.hears("notifications/subscriptions/acknowledged")
+            await client.modern("tools/list", meta={CAPABILITIES_META: {}})
+            await client.modern("tools/list", meta={CAPABILITIES_META: {"roots": {}}})
+            opened = [each for each in server.sessions if each.era == "handshake"]
+            assert len(opened) == 4
+            for session in (opened[2], opened[3]):
+                await session.channel.notify("notifications/tools/list_changed", {"said": "elsewhere"})
+            await opened[2].channel.notify("notifications/resources/updated", {"uri": "a:1"})
+            await ear.hears("notifications/tools/list_changed")
+            await opened[0].channel.notify("notifications/tools/list_changed", {"said": "here"})
+            await until(lambda: len(ear.heard) == 3)
+            assert ear.heard[1:] == [
+                ("notifications/tools/list_changed", {"_meta": {SUBSCRIPTION_META: 1}}),
+                ("notifications/tools/list_changed", {"said": "here", "_meta": {SUBSCRIPTION_META: 1}}),
+            ]
+            assert len(afar.heard) == 1
+            tasks.cancel_scope.cancel()
 
     play(server, scene)
 

@@ -104,6 +104,22 @@ def test_a_client_that_keeps_cookies_is_never_known_by_less(door: Door) -> None:
     assert door.enter(asked(2)) is not one
 
 
+def test_clients_of_a_kind_that_keeps_no_cookies_may_be_one_and_others_may_not(door: Door) -> None:
+    one, two = door.enter(asked(1)), door.enter(asked(2))
+    assert door.guests.indistinguishable(one.client) == []  # they may yet bring their cookies
+    one.greeted = True
+    door.enter(asked(1))
+    door.enter(asked(3), params={})
+    door.enter(asked(4, authorization="Bearer other"))
+    keeper = door.enter(asked(5))
+    keeper.greeted = True
+    assert door.enter(asked(5, cookie=f"{COOKIE}={keeper.cookie}")) is keeper
+    assert door.guests.indistinguishable(one.client) == [two.client]
+    assert door.guests.indistinguishable(two.client) == [one.client]
+    assert door.guests.indistinguishable(keeper.client) == []
+    assert door.guests.indistinguishable(99) == []
+
+
 def test_who_has_left_is_known_no_longer_and_the_oldest_leave_first(door: Door) -> None:
     first = door.enter(asked(1))
     guests = [door.enter(asked(port)) for port in range(2, 203)]

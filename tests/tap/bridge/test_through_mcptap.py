@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -234,5 +235,43 @@ def test_a_subscription_over_http_hears_what_the_same_client_causes() -> None:
             assert len(await client.arrived("notifications/tools/list_changed")) == 1
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+
+    run(work())
+
+
+def test_a_client_without_cookies_hears_of_changed_lists_whichever_socket_it_listens_on() -> None:
+    """Node's fetch opens sockets as it likes, so such a client is easily taken for two."""
+
+    async def work() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            running = await stack.enter_async_context(mcptap("proxy", "--bridge", "auto", "--", *OLD))
+            options: dict[str, Any] = {"era": "modern", "timeout": PATIENCE}
+            sockets = [HttpClient(running.url, keeps_cookies=False, **options) for _ in range(2)]
+            listener, caller = [await stack.enter_async_context(socket) for socket in sockets]
+            stranger = await stack.enter_async_context(HttpClient(running.url, **options))
+            listening = []
+            for client in (listener, caller, stranger):
+                await handshake(client)
+                assert (await client.request("tools/list")).result
+            for client in (listener, stranger):
+                wanted = {
+                    "notifications": {"toolsListChanged": True, "resourceSubscriptions": ["wire://text"]}
+                }
+                listening.append(asyncio.ensure_future(client.request("subscriptions/listen", wanted)))
+                await client.arrived("notifications/subscriptions/acknowledged")
+            await caller.call("change")
+            await listener.arrived("notifications/tools/list_changed")
+            await stranger.call("change")
+            await stranger.arrived("notifications/resources/updated")
+            heard = [[message.method for message in client.notifications] for client in (listener, stranger)]
+            for task in listening:
+                task.cancel()
+            await asyncio.gather(*listening, return_exceptions=True)
+            acknowledged, changed = (
+                "notifications/subscriptions/acknowledged",
+                "notifications/tools/list_changed",
+            )
+            assert heard[0] == [acknowledged, changed]
+            assert heard[1] == [acknowledged, changed, "notifications/resources/updated"]
 
     run(work())
