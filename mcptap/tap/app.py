@@ -31,12 +31,13 @@ from mcptap.redaction.redactor import Redactor
 from mcptap.tap.backends.live import LiveBackend
 from mcptap.tap.backends.wrapping import entered
 from mcptap.tap.bridge.making import Bridging, make_bridge
+from mcptap.tap.callers import Callers, Census
 from mcptap.tap.channel import NoChannel
 from mcptap.tap.downstream import Downstream, Downstreams
 from mcptap.tap.faulting import Faulting
 from mcptap.tap.front import serve
 from mcptap.tap.hop import Hop, SchemaBook
-from mcptap.tap.http_sessions import Presence
+from mcptap.tap.http_sessions import HttpSession
 from mcptap.tap.link import Opener
 from mcptap.tap.link.stdio import open_stdio
 from mcptap.tap.link.streams import open_streams
@@ -73,7 +74,8 @@ class Tap(FastMCP[Any]):
         replayed_from: The cassettes of a replay.
         redactors: What takes the secrets out of what is recorded, or has taken them out of what is replayed.
         client_patience: Seconds after which a client over Streamable HTTP has left that has closed all its
-            streams without ending its session. Where the server is a process, the session is ended then.
+            streams without ending its session, or whose processes are dead. Where the server is a process,
+            the session is ended then.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Tap(FastMCP[Any]):
         self._hop: Hop | None = None
         self._backend: Backend
         self._tasks: TaskGroup
+        self._census: Census | None = None
         self._downstreams: Downstreams
         self._nobody: Session
         self._recorder: Recorder | None = None
@@ -153,7 +156,14 @@ class Tap(FastMCP[Any]):
         if bound.get("event_store") is None:
             bound["event_store"] = RecentEvents()
             bound.setdefault("retry_interval", RETRY_MS)
-        own = ASGIMiddleware(Verbatim, owner=self, transport=transport, hear=self._hear, watch=self._watch)
+        own = ASGIMiddleware(
+            Verbatim,
+            owner=self,
+            transport=transport,
+            hear=self._hear,
+            callers=self._new_callers,
+            watch=self._watch,
+        )
         bound["middleware"] = [*(bound.get("middleware") or ()), own]
         return super().http_app(**bound)
 
@@ -230,13 +240,16 @@ class Tap(FastMCP[Any]):
         if self._hop is not None:
             await self._hop.hear(address, method, params)
 
-    def _watch(self, presence: Presence, end: Callable[[], Awaitable[None]]) -> None:
-        """Let no process outlive the client of a session over HTTP that it was started for."""
-        if isinstance(self._backend, LiveBackend) and self._backend.upstream.target.transport == "stdio":
-            self._tasks.start_soon(self._end_when_left, presence, end)
+    def _new_callers(self) -> Callers:
+        return Callers(self._census)
 
-    async def _end_when_left(self, presence: Presence, end: Callable[[], Awaitable[None]]) -> None:
-        if await presence.absent(self.client_patience):
+    def _watch(self, session: HttpSession, end: Callable[[], Awaitable[None]]) -> None:
+        """Let no process outlive the client of a session over HTTP that it was started for."""
+        if self._census is not None:
+            self._tasks.start_soon(self._end_when_left, session, end)
+
+    async def _end_when_left(self, session: HttpSession, end: Callable[[], Awaitable[None]]) -> None:
+        if await session.left(self.client_patience):
             try:
                 await end()
             except Exception as error:  # noqa: BLE001 - of an application around this one; others go on
@@ -267,17 +280,20 @@ class Tap(FastMCP[Any]):
             stack.enter_context(self._recording_to_cassette())
             backend = self._backend = await stack.enter_async_context(entered(self._make_backend(self)))
             tasks = self._tasks = await stack.enter_async_context(anyio.create_task_group())
+            a_process = isinstance(backend, LiveBackend) and backend.upstream.target.transport == "stdio"
+            self._census = Census(tasks) if a_process else None
             observed = stack.enter_context(observing(self, backend, self._recorder))
             self._downstreams = Downstreams(observed, tasks)
-            trouble = partial(self.fail, stop=False)
             bridge = make_bridge(
                 self._bridging,
                 self._downstreams,
                 tasks,
                 self.player,
-                self.schemas.learn,
-                trouble,
-                self.report,
+                learn=self.schemas.learn,
+                trouble=partial(self.fail, stop=False),
+                hint=self.report,
+                callers=self._new_callers,
+                patience=lambda: self.client_patience,
             )
             self._hop = Hop(self, self._downstreams, self.schemas, bridge, self.faulting)
             try:

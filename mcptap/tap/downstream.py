@@ -158,6 +158,8 @@ class Downstreams:
             found = Downstream(self._backend, self._tasks, transport, channel)
             connection.state[_STATE] = found
             connection.exit_stack.push_async_callback(found.close)
+            if session is not None:
+                connection.exit_stack.callback(session.presence.end)
         return found
 
     def is_stateless(self, downstream: Downstream) -> bool:

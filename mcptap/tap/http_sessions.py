@@ -8,21 +8,24 @@ its way through the SDK, and events are kept by session.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from http import HTTPStatus
 from itertools import count
 from math import inf
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeAlias, TypeGuard
 from weakref import WeakValueDictionary
 
 import anyio
 
 from mcptap.model import Json
+from mcptap.tap.callers import Callers
 from mcptap.tap.link import Id
 from mcptap.tap.peer import CANCELLED
 from mcptap.tap.stand_ins import id_stand_in
+
+Header: TypeAlias = tuple[bytes, bytes]
 
 _SESSION_HEADER: Final = b"mcp-session-id"
 _REQUEST_ID: Final = "requestId"
@@ -96,24 +99,41 @@ class Presence:
 class HttpSession:
     """One session over HTTP.
 
+    Args:
+        callers: The processes that its client is.
+
     Attributes:
         number: Tells it from all others.
         presence: Whether its client is there.
+        callers: The processes that its client is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, callers: Callers) -> None:
         self.number = next(_numbers)
         self.presence = Presence()
+        self.callers = callers
         # Those that somebody still deals with; of two with one id the latest.
         self._asked: WeakValueDictionary[Id, Asked] = WeakValueDictionary()
         self._opens_until: float | None = None
         self._listening = anyio.Event()
 
-    def listen(self) -> bool:
-        """Learn that the client has opened the stream outside any request; say if it is the first time."""
-        first = not self._listening.is_set()
+    def listen(self) -> None:
+        """Learn that the client has opened the stream outside any request."""
         self._listening.set()
-        return first
+
+    async def left(self, seconds: float) -> bool:
+        """Wait until the client has gone without a word.
+
+        It has when nothing of it has been open for so many seconds, and either it had opened the stream
+        outside any request, which it would still have, or its processes are dead.
+
+        Returns:
+            Whether it is so; if not, the session has ended before.
+        """
+        while await self.presence.absent(seconds):
+            if self._listening.is_set() or self.callers.have_ended():
+                return True
+        return False
 
     async def listens(self) -> bool:
         """Whether the client has ever done so; it is given time to when there is first something to hear."""
@@ -145,30 +165,39 @@ class HttpSession:
 
 
 class HttpSessions:
-    """Finds the session of an HTTP request; a session lasts as long as the SDK's tasks for it."""
+    """Finds the session of an HTTP request; a session lasts as long as the SDK's tasks for it.
 
-    def __init__(self) -> None:
+    Args:
+        callers: Makes what learns the processes of a client.
+    """
+
+    def __init__(self, callers: Callable[[], Callers]) -> None:
+        self._callers = callers
         self._by_id: WeakValueDictionary[bytes, HttpSession] = WeakValueDictionary()
 
-    def find(self, headers: Iterable[tuple[bytes, bytes]]) -> HttpSession:
-        """The session that a request names, or a new one."""
-        named = next((value for name, value in headers if name == _SESSION_HEADER), b"")
-        return self._by_id.get(named) or HttpSession()
+    def find(self, scope: Mapping[str, Any]) -> HttpSession:
+        """The session that an HTTP request names, or a new one."""
+        named = next((value for name, value in scope["headers"] if name == _SESSION_HEADER), b"")
+        session = self._by_id.get(named) or HttpSession(self._callers())
+        session.callers.note(scope)
+        return session
 
-    def note(self, session: HttpSession, method: str, start: Mapping[str, Any]) -> bool:
+    def note(self, session: HttpSession, method: str, start: Mapping[str, Any]) -> Header | None:
         """Learn from how the answer to an HTTP request starts: a session's name, that it listens or is over.
 
         Returns:
-            Whether its client listens for the first time.
+            The header that names the session, if it has just got its name.
         """
+        new: Header | None = None
         for name, value in start["headers"]:
-            if name.lower() == _SESSION_HEADER:
-                self._by_id.setdefault(value, session)
-        if start["status"] != HTTPStatus.OK:
-            return False
-        if method == "DELETE":
+            if name.lower() == _SESSION_HEADER and value not in self._by_id:
+                self._by_id[value] = session
+                new = name, value
+        if start["status"] == HTTPStatus.OK and method == "DELETE":
             session.presence.end()
-        return method == "GET" and session.listen()
+        elif start["status"] == HTTPStatus.OK and method == "GET":
+            session.listen()
+        return new
 
 
 @contextmanager

@@ -21,8 +21,9 @@ from mcptap import codec
 from mcptap.faults import Fault, breaks_frames
 from mcptap.model import Json
 from mcptap.protocol import MODERN_VERSIONS, VERSION_HEADER
+from mcptap.tap.callers import Callers
 from mcptap.tap.disturbing import DisturbedAnswer
-from mcptap.tap.http_sessions import Asked, HttpSession, HttpSessions, Presence, enter_session
+from mcptap.tap.http_sessions import Asked, Header, HttpSession, HttpSessions, enter_session
 from mcptap.tap.stand_ins import put_in_place
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _WHITE_SPACE: Final = b" \t"
 
 _AsgiMessage: TypeAlias = MutableMapping[str, Any]
 Hear: TypeAlias = Callable[[tuple[str, int] | None, str, Json | None], Awaitable[None]]
-Watch: TypeAlias = Callable[[Presence, Callable[[], Awaitable[None]]], None]
+Watch: TypeAlias = Callable[[HttpSession, Callable[[], Awaitable[None]]], None]
 _serving: ContextVar[tuple[object, str] | None] = ContextVar("mcptap_serving", default=None)
 
 
@@ -108,16 +109,24 @@ class Verbatim:
         transport: What it serves: ``http`` or ``sse``.
         hear: Takes a notification of the modern era, which the SDK acknowledges and drops, before its
             client learns that it was accepted: the client's address, the method and the params.
-        watch: Takes a session whose client has opened the stream that it keeps open as long as it lives,
-            and what ends the session in the place of its client.
+        callers: Makes what learns the processes of a client.
+        watch: Takes a new session, and what ends it in the place of its client.
     """
 
-    def __init__(self, app: ASGIApp, owner: object, transport: str, hear: Hear, watch: Watch) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        owner: object,
+        transport: str,
+        hear: Hear,
+        callers: Callable[[], Callers],
+        watch: Watch,
+    ) -> None:
         self._app = app
         self._hear = hear
         self._watch = watch
         self._serving = (owner, transport)
-        self._sessions = HttpSessions()
+        self._sessions = HttpSessions(callers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; see the ASGI specification."""
@@ -128,7 +137,7 @@ class Verbatim:
         headers = [(name, value.strip(_WHITE_SPACE)) for name, value in scope["headers"]]
         posted = _Posted(send=send)
         scope = {**scope, _POSTED: posted, "headers": headers}
-        session = self._sessions.find(headers) if self._has_sessions(headers) else None
+        session = self._sessions.find(scope) if self._has_sessions(headers) else None
         if session is not None and scope["method"] == "POST":
             take: Receive = partial(_receive_renamed, receive, posted, session)
         else:
@@ -167,11 +176,11 @@ class Verbatim:
         """Learn what there is to learn from how an answer starts."""
         if session is None:
             await self._accepting(scope, posted, start)
-        elif self._sessions.note(session, scope["method"], start):
-            self._watch(session.presence, partial(self._end_session, scope))
+        elif (name := self._sessions.note(session, scope["method"], start)) is not None:
+            self._watch(session, partial(self._end_session, scope, name))
 
-    async def _end_session(self, scope: Scope) -> None:
-        """End a session as its client would, with the headers of a request of the client's."""
+    async def _end_session(self, scope: Scope, name: Header) -> None:
+        """End a session as its client would, with the headers of the request that began it."""
 
         async def receive() -> _AsgiMessage:
             return {"type": "http.request", "body": b"", "more_body": False}
@@ -179,7 +188,8 @@ class Verbatim:
         async def send(message: _AsgiMessage) -> None:
             pass  # gone already, or gone now
 
-        await self._app({**scope, "method": "DELETE"}, receive, send)
+        headers = [each for each in scope["headers"] if each[0] != _LENGTH]
+        await self._app({**scope, "method": "DELETE", "headers": [*headers, name]}, receive, send)
 
     async def _accepting(self, scope: Scope, posted: _Posted, start: _AsgiMessage) -> None:
         """Take a notification of the modern era that the SDK accepts."""
@@ -193,7 +203,7 @@ class Verbatim:
                 params if isinstance(params, dict) else None,
             )
 
-    def _has_sessions(self, headers: list[tuple[bytes, bytes]]) -> bool:
+    def _has_sessions(self, headers: list[Header]) -> bool:
         """Whether a request is of the handshake era, and goes to the SDK's session transport."""
         version = dict(headers).get(VERSION_HEADER.encode(), b"").decode("latin-1")
         return self._serving[1] == "http" and version not in MODERN_VERSIONS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,9 @@ import anyio.lowlevel
 import psutil
 import pytest
 
+from mcptap.model import Era
 from mcptap.tap.app import Tap
+from mcptap.tap.callers import Callers
 from mcptap.tap.creating import create_tap
 from mcptap.tap.http_front import serve_http
 from mcptap.tap.http_sessions import Presence
@@ -30,12 +33,17 @@ VISITOR: Final = """
 import asyncio
 import sys
 from tests.clients.raw import HttpClient, handshake
+from tests.http.test_standalone import initialize
 
 
 async def main():
-    async with HttpClient(sys.argv[1]) as client:
-        await handshake(client)
-        print("here", flush=True)
+    async with HttpClient(sys.argv[1], era=sys.argv[3]) as client:
+        await (initialize if sys.argv[2] == "no stream" else handshake)(client)
+        for _ in sys.stdin:
+            if client.era == "handshake":
+                await client.notify("notifications/roots/list_changed")  # leaves its socket open
+            await client.call("echo", {"text": "I was here"})
+            print("here", flush=True)
         await asyncio.Event().wait()
 
 
@@ -44,9 +52,9 @@ asyncio.run(main())
 
 
 @asynccontextmanager
-async def serving(target: Any, patience: float) -> AsyncIterator[tuple[Tap, str]]:
+async def serving(target: Any, patience: float, **options: Any) -> AsyncIterator[tuple[Tap, str]]:
     """A tap before ``target`` in this process, on a socket."""
-    tap = create_tap(target, report=lambda _: None)
+    tap = create_tap(target, report=lambda _: None, **options)
     tap.client_patience = patience
     taken, stop = listen_on("127.0.0.1", 0), anyio.Event()
     async with anyio.create_task_group() as tasks:
@@ -62,20 +70,49 @@ async def serving(target: Any, patience: float) -> AsyncIterator[tuple[Tap, str]
 
 def children() -> list[int]:
     """The servers that were started from here."""
-    return [each.pid for each in psutil.Process().children() if "tests.servers.wire" in each.cmdline()]
+    found = []
+    for each in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # it is just ending
+            if "tests.servers.wire" in each.cmdline():
+                found.append(each.pid)
+    return found
 
 
 @pytest.mark.anyio
-async def test_the_process_of_a_killed_client_ends_and_nobody_elses() -> None:
-    async with serving(WIRE, SHORT) as (_, url), HttpClient(url, timeout=PATIENCE) as other:
-        await handshake(other)
+@pytest.mark.parametrize(
+    ("era", "habit"), [("handshake", "stream"), ("handshake", "no stream"), ("modern", "bridged")]
+)
+async def test_the_process_of_a_killed_client_ends_and_nobody_elses(
+    era: Era, habit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, learn = anyio.Event(), Callers.learn
+
+    def learned(self: Callers, process: psutil.Process | None) -> None:
+        learn(self, process)
+        if process is not None and process.pid != os.getpid():
+            known.set()
+
+    monkeypatch.setattr(Callers, "learn", learned)
+    target, options = ([*WIRE, "--era", "handshake"], {"bridge": "auto"}) if era == "modern" else (WIRE, {})
+    async with (
+        serving(target, SHORT, **options) as (_, url),
+        HttpClient(url, era=era, timeout=PATIENCE) as other,
+    ):
+        await (initialize if habit == "no stream" else handshake)(other)
+        async with asyncio.timeout(PATIENCE):
+            while len(children()) > 1:  # one was asked for its era alone
+                await anyio.lowlevel.checkpoint()
         (others,) = children()
-        visitor = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", VISITOR, url, stdout=asyncio.subprocess.PIPE, cwd=ROOT
-        )
+        argv = [sys.executable, "-c", VISITOR, url, habit, era]
+        pipe = asyncio.subprocess.PIPE
+        visitor = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, cwd=ROOT)
+        assert visitor.stdin is not None
         assert visitor.stdout is not None
         async with asyncio.timeout(PATIENCE):
-            assert await visitor.stdout.readline() == b"here\n"
+            for _ in range(2):
+                visitor.stdin.write(b"\n")
+                assert await visitor.stdout.readline() == b"here\n"
+                await known.wait()
         (child,) = set(children()) - {others}
         visitor.kill()
         await visitor.wait()
@@ -99,9 +136,10 @@ async def test_who_comes_back_too_late_is_told_to_begin_again() -> None:
 
 @pytest.mark.anyio
 async def test_who_never_opened_a_stream_is_not_missed() -> None:
-    async with serving(WIRE, 0.0) as (_, url), HttpClient(url, timeout=PATIENCE) as client:
+    async with serving(WIRE, SHORT) as (_, url), HttpClient(url, timeout=PATIENCE) as client:
         await initialize(client)
         (child,) = children()
+        await anyio.sleep(4 * SHORT)
         assert (await client.call("echo", {"text": "still"})).result["content"]
         assert children() == [child]
 

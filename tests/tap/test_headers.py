@@ -10,6 +10,7 @@ from starlette.requests import Request
 from mcptap.exchange import Exchange, RpcError, Session
 from mcptap.model import Era
 from mcptap.protocol import HEADER_MISMATCH
+from mcptap.tap.callers import Callers
 from mcptap.tap.channel import NoChannel
 from mcptap.tap.headers import check_task_name, client_headers, era_of_message, upstream_headers
 from mcptap.tap.verbatim import Verbatim
@@ -88,5 +89,6 @@ async def test_white_space_around_a_header_is_no_part_of_its_value() -> None:
 
     headers = [(b"mcp-name", b" \tadd x \t"), (b"host", b"here")]
     scope = {"type": "http", "method": "GET", "headers": headers}
-    await Verbatim(app, None, "http", hear, watch)(scope, None, None)  # type: ignore[arg-type]
+    own = Verbatim(app, None, "http", hear, lambda: Callers(None), watch)
+    await own(scope, None, None)  # type: ignore[arg-type]
     assert seen == [(b"mcp-name", b"add x"), (b"host", b"here")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
@@ -19,6 +20,7 @@ from mcptap.tap.bridge.handshake_client import HandshakeClient
 from mcptap.tap.bridge.modern_client import ModernClient
 from mcptap.tap.bridge.stateless import Guest, Guests
 from mcptap.tap.bridge.way import Surroundings, Way
+from mcptap.tap.callers import Callers
 from mcptap.tap.channel import NoChannel
 from mcptap.tap.downstream import Downstream, Downstreams
 
@@ -50,6 +52,7 @@ class _Client:
         deciding: Held while it is found out what it needs.
         opened: To be called when its session is open.
         requests: How many of its requests are being answered.
+        callers: The processes that it is, where it has no connection.
     """
 
     host: Downstream
@@ -59,6 +62,7 @@ class _Client:
     deciding: anyio.Lock = field(default_factory=anyio.Lock)
     opened: Callable[[Way], None] = lambda _: None
     requests: int = 0
+    callers: Callers = field(default_factory=lambda: Callers(None))
 
     @property
     def idle(self) -> bool:
@@ -191,6 +195,8 @@ class Bridge:
                             return found
                     elif client.modern or not await self._learn(downstream, exchange):
                         await self._open(client, exchange, way, None)
+            if client.modern and self._downstreams.is_stateless(downstream):
+                downstream.drop(exchange.session)  # what was asked there has been refused
         bridged = client.modern.get(able)
         if bridged is None:
             return await way.request(downstream, exchange)
@@ -363,17 +369,28 @@ class Bridge:
             is_busy=lambda client: client.requests > 0,
         )
         if found is None:
-            client = _Client(self._downstreams.detached())
+            client = _Client(self._downstreams.detached(), callers=self._around.callers())
             guest = found = self._guests.add(way.http, exchange.method, exchange.params, client)
             client.opened = lambda way: self._guests.greet(way.http, guest)
             for oldest in self._guests.too_many():
                 if oldest.client.idle:
                     self._forget(oldest)
+        found.client.callers.note(way.http.scope)
         return found
 
     def _expect(self, guest: Guest[_Client]) -> None:
         """Wait for a client to come again, until it is clear that it doesn't."""
-        guest.wait_for(_IDLE, lambda: self._forget(guest) if guest.client.idle else self._expect(guest))
+        loop = asyncio.get_running_loop()
+        too_late = loop.time() + _IDLE
+
+        def look() -> None:
+            over = loop.time() >= too_late or guest.client.callers.have_ended()
+            if over and guest.client.idle:
+                self._forget(guest)
+            else:
+                guest.wait_for(self._around.patience(), look)
+
+        guest.wait_for(self._around.patience(), look)
 
     def _forget(self, guest: Guest[Any]) -> None:
         self._guests.remove(guest)

@@ -12,6 +12,7 @@ from mcptap.model import Json
 from mcptap.player import Player
 from mcptap.tap.bridge.bridge import Bridge, Eagerness
 from mcptap.tap.bridge.way import Surroundings
+from mcptap.tap.callers import Callers
 from mcptap.tap.downstream import Downstreams
 
 Bridging: TypeAlias = Literal["auto", "off"] | None
@@ -27,9 +28,12 @@ def make_bridge(
     downstreams: Downstreams,
     tasks: TaskGroup,
     player: Player | None,
+    *,
     learn: Callable[[Json], None],
     trouble: Callable[[McptapError], None],
     hint: Callable[[str], None],
+    callers: Callable[[], Callers],
+    patience: Callable[[], float],
 ) -> Bridge | None:
     """Make the bridge, if there is to be one.
 
@@ -41,6 +45,8 @@ def make_bridge(
         learn: Takes results of ``tools/list``, from which headers are made.
         trouble: Told why the server can't be used.
         hint: Told what the user may want to know.
+        callers: Makes what learns the processes of a client.
+        patience: How long a client may be silent that might be dead, in seconds.
     """
     if bridging == "off" or (bridging is None and player is not None):
         return None
@@ -51,6 +57,8 @@ def make_bridge(
         trouble=trouble,
         lifetime=STATE_LIFETIME,
         hint=hint,
+        callers=callers,
+        patience=patience,
     )
     eagerness: Eagerness = "at once" if bridging == "auto" else "unless it falls back"
     return Bridge(downstreams, around, eagerness, player.spoken if player else None)

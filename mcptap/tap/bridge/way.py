@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 from mcptap.errors import McptapError
 from mcptap.exchange import Exchange, Session
 from mcptap.model import Era, Json
+from mcptap.tap.callers import Callers
 from mcptap.tap.downstream import Downstream
 
 WouldAnswer: TypeAlias = Callable[[Era, str, Json | None], bool]
@@ -45,6 +46,8 @@ class Surroundings:
         trouble: Told why the server can't be used, where nobody else has said it.
         lifetime: Seconds for which a client may take to answer what the server asked.
         hint: Told what the user may want to know, though nothing is wrong.
+        callers: Makes what learns the processes of a client over HTTP.
+        patience: How long such a client may be silent that might be dead, in seconds.
     """
 
     tasks: TaskGroup
@@ -53,3 +56,5 @@ class Surroundings:
     trouble: Callable[[McptapError], None]
     lifetime: float
     hint: Callable[[str], None]
+    callers: Callable[[], Callers]
+    patience: Callable[[], float]

@@ -19,6 +19,7 @@ from mcptap.protocol import (
 )
 from mcptap.tap.bridge.bridge import Bridge, Eagerness
 from mcptap.tap.bridge.way import Surroundings
+from mcptap.tap.callers import Callers
 from mcptap.tap.downstream import Downstream, Downstreams
 
 PATIENCE = 20.0
@@ -212,7 +213,14 @@ def play(
             async with anyio.create_task_group() as tasks:
                 hints: list[str] = []
                 around = Surroundings(
-                    tasks, lambda *_: True, lambda _: None, lambda _: None, lifetime, hints.append
+                    tasks,
+                    would_answer=lambda *_: True,
+                    learn=lambda _: None,
+                    trouble=lambda _: None,
+                    lifetime=lifetime,
+                    hint=hints.append,
+                    callers=lambda: Callers(None),
+                    patience=lambda: PATIENCE,
                 )
                 downstreams = Downstreams(server, tasks)
                 await scene(Scene(server, Bridge(downstreams, around, eagerness), tasks, hints))
