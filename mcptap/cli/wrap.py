@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,7 @@ def command(*, entry: str, output: Path | None, dry_run: bool) -> int:
     from mcptap.clients import backup, editing, wrapping  # noqa: PLC0415 - not for --help
     from mcptap.clients.executable import own_command  # noqa: PLC0415
     from mcptap.clients.places import entries_of  # noqa: PLC0415
+    from mcptap.clients.variables import unset  # noqa: PLC0415
 
     set_up_screen()
     place = entries_of(entry)[0]
@@ -60,6 +63,8 @@ def command(*, entry: str, output: Path | None, dry_run: bool) -> int:
     click.echo(f"  cassettes  {folder}")
     click.echo(f"  backup     {saved}")
     click.echo(f"  undo       mcptap unwrap {entry}")
+    if missing := unset(json.dumps(value, default=str), os.environ):
+        click.echo(f"  not set    {', '.join(missing)}: here, which is well if the client has it", err=True)
     return 0
 
 

@@ -17,6 +17,7 @@ _REFERENCE: Final = re.compile(
     r"\$\{(?:(?P<kind>[a-z]+):)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*?)(?::-(?P<default>[^}]*))?\}"
     r"|\$(?P<bare>[A-Za-z_][A-Za-z0-9_]*)"
 )
+_OF_CLIENTS: Final = frozenset({"userHome", "workspaceFolder", "workspaceFolderBasename"})
 _FOLDERS_OF_CLIENTS: Final = frozenset({".vscode", ".cursor", ".gemini"})
 
 
@@ -56,3 +57,13 @@ def expander(environ: Mapping[str, str], *, config: Path | None = None, where: s
         raise UsageError(f"{where}: the environment variable {name} is not set", hint)
 
     return lambda text: _REFERENCE.sub(value, text)
+
+
+def unset(text: str, environ: Mapping[str, str]) -> list[str]:
+    """The variables in braces of a text that have no default and aren't in the environment."""
+    wanted = [
+        found["name"]
+        for found in _REFERENCE.finditer(text)
+        if found["name"] and found["kind"] in {None, "env"} and found["default"] is None
+    ]
+    return sorted(set(wanted) - set(environ) - _OF_CLIENTS)

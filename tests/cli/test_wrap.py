@@ -189,6 +189,21 @@ def test_the_entry_in_effect_here_is_the_one_that_is_wrapped(home: Path, mcptap:
             assert "record" in changed["mcpServers"]["it"]["args"]
 
 
+def test_a_variable_that_is_not_set_here_is_named_and_left_to_the_client(home: Path, mcptap: Run) -> None:
+    env = {
+        "A": "${env:NOT_SET_HERE}",
+        "B": "${PATH}",
+        "C": "${AND:-default}",
+        "D": "${userHome}",
+        "E": "$BARE",
+    }
+    path = put(home / "project/mcp.json", json.dumps({"mcpServers": {"it": {"command": "x", "env": env}}}))
+    done = mcptap("wrap", "mcp.json:it")
+    assert done.returncode == 0
+    assert done.stderr.strip() == "not set    NOT_SET_HERE: here, which is well if the client has it"
+    assert json.loads(path.read_text())["mcpServers"]["it"]["env"] == env
+
+
 BAD = [
     ("", "it", "line 1 is not JSON"),
     ("{", "it", "line 1 is not JSON"),
