@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mcptap.cli.options import ignore_option
 from mcptap.cli.table import quiet_pipe, set_up_screen
 from mcptap.cli.verdicts import differences
 from mcptap.codec import dumps
@@ -26,13 +27,7 @@ _SIDES = ("first", "second")
 @click.command("diff")
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
-@click.option(
-    "--ignore",
-    "ignored",
-    multiple=True,
-    metavar="JSONPATH",
-    help="Leave this out of params, results and errors.",
-)
+@ignore_option
 @click.option(
     "--json", "as_json", is_flag=True, help="For programs: what differs, a line each, then the numbers."
 )

@@ -33,6 +33,16 @@ class Front:
     path: str
 
 
+ignore_option: Final = click.option(
+    "--ignore",
+    "ignored",
+    multiple=True,
+    metavar="JSONPATH",
+    help="Leave this out of params, results and errors.",
+)
+"""Adds ``--ignore``, for what compares interactions."""
+
+
 def front_options(function: _Function) -> _Function:
     """Add ``--transport``, ``--host``, ``--port``, ``--path`` and ``--debug``."""
     for option in (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mcptap.cli.junit import write_junit
-from mcptap.cli.options import make_headers, make_target, target_options
+from mcptap.cli.options import ignore_option, make_headers, make_target, target_options
 from mcptap.cli.sarif import write_sarif
 from mcptap.cli.serving import quiet_libraries, run_loop
 from mcptap.cli.table import quiet_pipe, set_up_screen
@@ -31,13 +31,7 @@ if TYPE_CHECKING:
 @click.command("verify")
 @click.argument("cassette", type=click.Path(path_type=Path))
 @target_options
-@click.option(
-    "--ignore",
-    "ignored",
-    multiple=True,
-    metavar="JSONPATH",
-    help="Leave this out of params, results and errors.",
-)
+@ignore_option
 @click.option(
     "--seq",
     "seqs",
