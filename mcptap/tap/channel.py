@@ -115,6 +115,8 @@ class SdkChannel:
 class StandaloneChannel(SdkChannel):
     """A `Channel` to an HTTP client outside any request: the stream that it opens for that, or doesn't.
 
+    A notification waits for that stream by itself: whoever sends it goes on.
+
     Args:
         outbound: What sends on that stream.
         session: The client's session.
@@ -123,17 +125,29 @@ class StandaloneChannel(SdkChannel):
     def __init__(self, outbound: Outbound, session: HttpSession) -> None:
         super().__init__(outbound, verbatim=True)
         self._session = session
+        self._put, self._waiting = anyio.create_memory_object_stream[tuple[str, Json | None]](float("inf"))
 
     async def notify(self, method: str, params: Json | None) -> None:
-        """Send a notification; see `Channel.notify`."""
-        await self._session.listens()
-        await super().notify(method, params)
+        """Have a notification sent; see `Channel.notify`."""
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            self._put.send_nowait((method, params))
 
     async def ask(self, method: str, params: Json | None) -> Json:
         """Send a request, if somebody is there to hear it; see `Channel.ask`."""
         if not await self._session.listens():
             raise UnansweredError.of(CONNECTION_CLOSED, f"The client has no stream to be asked on: {method}")
         return await super().ask(method, params)
+
+    async def run(self) -> None:
+        """Send the notifications, in order, until the channel is closed."""
+        with self._waiting:
+            async for method, params in self._waiting:
+                await self._session.listens()
+                await super().notify(method, params)
+
+    def close(self) -> None:
+        """Take no more notifications."""
+        self._put.close()
 
 
 class NoChannel:

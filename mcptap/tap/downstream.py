@@ -150,11 +150,12 @@ class Downstreams:
         found = cast("Downstream | None", connection.state.get(_STATE))
         if found is None:
             session = current_session()
-            channel: Channel = (
-                SdkChannel(connection.outbound, verbatim=verbatim)
-                if session is None
-                else StandaloneChannel(connection.outbound, session)
-            )
+            if session is None:
+                channel: Channel = SdkChannel(connection.outbound, verbatim=verbatim)
+            else:
+                channel = standalone = StandaloneChannel(connection.outbound, session)
+                self._tasks.start_soon(standalone.run)
+                connection.exit_stack.callback(standalone.close)
             found = Downstream(self._backend, self._tasks, transport, channel)
             connection.state[_STATE] = found
             connection.exit_stack.push_async_callback(found.close)

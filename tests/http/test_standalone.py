@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -68,5 +69,27 @@ def test_what_is_said_before_the_client_has_opened_its_stream_is_not_lost(tmp_pa
                 await client.call("change", {"ms": 0})
                 await client.listen()
                 await client.arrived("notifications/resources/updated")
+
+    asyncio.run(work())
+
+
+def test_what_is_said_to_nobody_yet_stands_in_the_recording_where_it_was_said(tmp_path: Path) -> None:
+    async def work() -> None:
+        cassette = tmp_path / "rec.jsonl"
+        async with (
+            mcptap("record", "-o", cassette, "--", *WIRE) as running,
+            HttpClient(running.url, timeout=PATIENCE) as client,
+        ):
+            await initialize(client)
+            for _ in range(3):
+                await client.call("change", {"ms": 0})
+            await client.listen()
+            for _ in range(3):
+                await client.arrived("notifications/resources/updated")
+            assert await running.stop() == 0
+        lines = map(json.loads, cassette.read_text().split("\n")[:-1])
+        methods = [line["method"] for line in lines if "method" in line]
+        changed = ["notifications/tools/list_changed", "notifications/resources/updated"]
+        assert methods[2:] == ["tools/call", *changed] * 3
 
     asyncio.run(work())
