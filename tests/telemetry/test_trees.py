@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,20 @@ def answer(request: Message) -> dict[str, Any]:
     return {"result": {"action": "accept", "content": {"name": "Ada"}}}
 
 
-async def talk(client: Client, told: Told) -> None:
-    """Make a request of each kind of outcome, one after the other."""
+def wait_for(text: str, log: Path) -> None:
+    """Wait until a log says something."""
+    while text not in log.read_text():
+        time.sleep(0.01)
+
+
+async def talk(client: Client, told: Told, log: Path) -> None:
+    """Make a request of each kind of outcome, one after the other.
+
+    Args:
+        client: Who makes them.
+        told: Gives them their traces.
+        log: Where the server writes what it gets.
+    """
     await handshake(client)
     await client.notify("notifications/example", {"_meta": told.meta("client notification")})
     await client.call("echo", {"text": "hi"}, meta=told.meta("success"))
@@ -89,6 +102,7 @@ async def talk(client: Client, told: Told) -> None:
     )
     await client.call("ask", {"kind": "elicitation"}, meta=told.meta("elicitation"))
     hung = asyncio.ensure_future(client.call("slow", {"ms": 60_000}, meta=told.meta("cancel"), id="gone"))
+    await asyncio.to_thread(wait_for, told.trace("cancel"), log)
     await client.call("echo", {"text": "meanwhile"})
     if client.era == "handshake" or isinstance(client, PipeClient):
         await client.notify("notifications/cancelled", {"requestId": "gone", "reason": "enough"})
@@ -118,7 +132,7 @@ def test_every_request_is_one_trace_from_the_client_to_the_server(
         async def work() -> None:
             arguments = ["record", "-o", str(cassette), "--", *server]
             async with tapped(front, era, received, *arguments, on_request=answer) as client:
-                await talk(client, told)
+                await talk(client, told, log)
 
         asyncio.run(work())
     heard = [json.loads(line) for line in log.read_text().splitlines()]
