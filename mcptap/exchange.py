@@ -96,6 +96,7 @@ class Session:
         channel: The way to the client outside any request.
         connection: What the client is connected by; sessions that share it (a probe and the session
             that follows it on one pipe, stateless requests) share the upstream's connection too.
+        heard_by: Whose telemetry traces what the client is told outside any request.
     """
 
     era: Era
@@ -103,6 +104,7 @@ class Session:
     client: Json | None
     channel: Channel
     connection: object = None
+    heard_by: set[object] = field(default_factory=set)
 
     @property
     def stateless(self) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from opentelemetry.context import Context, attach, detach, get_current
-from opentelemetry.trace import SpanKind
 
 from mcptap.exchange import Channel, Exchange, Session, given_id, passed_on_id
 from mcptap.model import Json
@@ -18,6 +17,7 @@ from mcptap.telemetry.operation import Attribute, Connection, uri_of
 from mcptap.telemetry.quiet import quiet
 from mcptap.telemetry.telemetry import Telemetry
 from mcptap.telemetry.traced import Traced
+from mcptap.telemetry.tracing import CLIENT, SERVER
 
 _Send: TypeAlias = Callable[[str, Json | None], Awaitable[Json | None]]
 
@@ -103,12 +103,12 @@ async def _say(
     arrived = None
     if relayed:
         arrived = Traced(
-            telemetry, SpanKind.SERVER, method, params, connection,
+            telemetry, SERVER, method, params, connection,
             parent=parent, links=links, request_id=passed_on_id.get(),
         )  # fmt: skip
         if arrived.span is not None:
             parent, links = arrived.span.within(), ()
-    sent = Traced(telemetry, SpanKind.CLIENT, method, params, connection, parent=parent, links=links)
+    sent = Traced(telemetry, CLIENT, method, params, connection, parent=parent, links=links)
     inside = parent if sent.span is None else sent.span.within()
     given_id.set(None)
     # The SDK's dispatcher would open a span of its own around a request.

@@ -36,7 +36,10 @@ def parent_of(
     """
     current = get_current() if around is None else around
     meta = meta_of(params)
-    carrier = {} if _fields(propagate.get_global_textmap()).isdisjoint(meta) else _carrier(meta)
+    silent = _fields(propagate.get_global_textmap()).isdisjoint(meta)
+    if silent and headers is None:
+        return current, ()
+    carrier = {} if silent else _carrier(meta)
     outer = {} if headers is None else _carrier(headers)
     if not carrier and not outer:
         return current, ()
@@ -54,8 +57,8 @@ def parent_of(
 
 def with_span(params: Json | None, span: Span) -> Json | None:
     """The params with a span's context in their ``_meta``, in the place of one that is there already."""
-    meta = (params or {}).get(META, {})
-    if not isinstance(meta, Mapping):
+    meta = params.get(META, {}) if params else {}
+    if not isinstance(meta, dict):
         return params
     around = span.around
     if _is_w3c(propagate.get_global_textmap()) and not (around and baggage.get_all(around)):
@@ -68,7 +71,7 @@ def with_span(params: Json | None, span: Span) -> Json | None:
         propagate.inject(carrier, span.within())
         if not carrier:
             return params
-    given = {**(params or {}), META: {**meta, **carrier}}
+    given = {**params, META: {**meta, **carrier}} if params else {META: carrier}
     if _TRACESTATE in meta and _TRACESTATE not in carrier:  # it belongs to the trace that it came with
         del given[META][_TRACESTATE]
     return given

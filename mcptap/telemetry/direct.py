@@ -80,7 +80,7 @@ class DirectTracing:
             span.above, span.trace_number = parent, parent.trace_number
             span.recording, span.trace_state = parent.recording, parent.trace_state
         else:
-            around = cast("Context", parent)
+            around: Context = parent  # type: ignore[assignment]
             span = DirectSpan(self, operation, kind, around, attributes, links)
             above = get_current_span(around).get_span_context() if around else None
             if above is not None and above.is_valid:
@@ -171,17 +171,17 @@ class DirectSpan:
     @property
     def trace_id(self) -> str:
         """See `Span.trace_id`."""
-        return f"{self.trace_number:032x}"
+        return self.trace_number.to_bytes(16).hex()
 
     @property
     def span_id(self) -> str:
         """See `Span.span_id`."""
-        return f"{self.span_number:016x}"
+        return self.span_number.to_bytes(8).hex()
 
     @property
     def traceparent(self) -> str:
         """See `Span.traceparent`."""
-        return f"00-{self.trace_number:032x}-{self.span_number:016x}-{'01' if self.recording else '00'}"
+        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.recording else '00'}"
 
     @property
     def context(self) -> SpanContext:

@@ -19,16 +19,22 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceState
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.direct import DirectSpan
 from mcptap.telemetry.operation import Operation
-from mcptap.telemetry.tracing import UNSET
+from mcptap.telemetry.tracing import CLIENT, SERVER, UNSET
 
 _START_AND_END: Final = Struct("<BQBQ").pack
 _FIXED64: Final = Struct("<BQ").pack
 _DOUBLE: Final = Struct("<Bd").pack
 _KINDS: Final = {kind: bytes((6 << 3, kind.value + 1)) for kind in SpanKind}
+_SERVER: Final = _KINDS[SERVER]
+_CLIENT: Final = _KINDS[CLIENT]
 _FLAGS: Final = b"\x85\x01\x00\x01\x00\x00"  # the parent is known to be local or absent,
 _REMOTE_FLAGS: Final = b"\x85\x01\x00\x03\x00\x00"  # or known to be remote
 _IDS: Final = b"\x0a\x10%b\x12\x08%b"
+_IDS_WITHIN: Final = _IDS + b"\x22\x08%b"
 _NO_STATUS: Final = b"\x7a\x00"
+_ONE_BYTE: Final = 0x80
+"""What is shorter has its length in one byte."""
+_HASHED: Final = (str, bool, int)
 _OF_ONE_REQUEST: Final = frozenset({names.REQUEST_ID, names.SEQ, names.PROXY_DURATION})
 
 
@@ -55,20 +61,23 @@ def _direct(span: DirectSpan) -> bytes:
     own, above, status = span.attributes, span.above, span.status
     shared = span.operation.attributes
     if own.keys().isdisjoint(shared):
-        about = _shared(span.operation, span.kind)
+        about = _shared(span.operation)
     else:  # what is known at the end is what counts
-        about = _name_and_kind(span.operation.span_name, span.kind)
+        about = _name(span.operation.span_name)
         own = {**shared, **own}
-    parent, flags = b"", _FLAGS
+    trace_id, span_id, flags = span.trace_number.to_bytes(16), span.span_number.to_bytes(8), _FLAGS
     if isinstance(above, DirectSpan):
-        parent = b"\x22\x08" + above.span_number.to_bytes(8)
+        ids = _IDS_WITHIN % (trace_id, span_id, above.span_number.to_bytes(8))
     elif above is not None:
-        parent = b"\x22\x08" + above.span_id.to_bytes(8)
+        ids = _IDS_WITHIN % (trace_id, span_id, above.span_id.to_bytes(8))
         flags = _REMOTE_FLAGS if above.is_remote else _FLAGS
+    else:
+        ids = _IDS % (trace_id, span_id)
     parts = [
-        _IDS % (span.trace_number.to_bytes(16), span.span_number.to_bytes(8)),
-        parent,
+        ids,
         about,
+        # Not looked up by kind: the hash of an enum's member is a function in Python.
+        _SERVER if span.kind is SERVER else _CLIENT if span.kind is CLIENT else _KINDS[span.kind],
         _START_AND_END(7 << 3 | 1, span.start_time, 8 << 3 | 1, span.end_time),
         *map(_attribute, own.items()),
         _NO_STATUS if status is UNSET else _status(status.status_code.value, status.description),
@@ -86,14 +95,13 @@ def _direct(span: DirectSpan) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _shared(operation: Operation, kind: SpanKind) -> bytes:
-    attributes = b"".join(map(_attribute, operation.attributes.items()))
-    return _name_and_kind(operation.span_name, kind) + attributes
+def _shared(operation: Operation) -> bytes:
+    return _name(operation.span_name) + b"".join(map(_attribute, operation.attributes.items()))
 
 
-def _name_and_kind(name: str, kind: SpanKind) -> bytes:
+def _name(name: str) -> bytes:
     encoded = name.encode("utf-8", "replace")
-    return b"\x2a" + _varint(len(encoded)) + encoded + _KINDS[kind]
+    return b"\x2a" + _varint(len(encoded)) + encoded
 
 
 def _span(span: ReadableSpan) -> bytes:
@@ -103,7 +111,8 @@ def _span(span: ReadableSpan) -> bytes:
         _IDS % (context.trace_id.to_bytes(16), context.span_id.to_bytes(8)),
         _state(context.trace_state),
         b"" if parent is None else b"\x22\x08" + parent.span_id.to_bytes(8),
-        _name_and_kind(span.name, span.kind),
+        _name(span.name),
+        _KINDS[span.kind],
         _START_AND_END(7 << 3 | 1, span.start_time or 0, 8 << 3 | 1, span.end_time or 0),
         *map(_attribute, (span.attributes or {}).items()),
         *map(_event, span.events),
@@ -138,9 +147,18 @@ def _state(state: TraceState | None) -> bytes:
 
 def _attribute(item: tuple[str, Any]) -> bytes:
     key, value = item
-    if key in _OF_ONE_REQUEST or not isinstance(value, str | bool | int):
-        return _bytes(9, _pair(key, value))
-    return _kept(key, value)
+    if key not in _OF_ONE_REQUEST:
+        return _kept(key, value) if isinstance(value, _HASHED) else _bytes(9, _pair(key, value))
+    # These two are in nearly every span, and new in each.
+    name = _key(key)
+    if isinstance(value, str):
+        content = value.encode("utf-8", "replace")
+        length, whole = len(content), len(name) + len(content) + 4
+        if whole < _ONE_BYTE:
+            return b"\x4a%c%b\x12%c\x0a%c%b" % (whole, name, length + 2, length, content)
+    elif isinstance(value, float):
+        return b"\x4a%c%b\x12\x09%b" % (len(name) + 11, name, _DOUBLE(4 << 3 | 1, value))
+    return _bytes(9, name + _bytes(2, _value(value)))
 
 
 @lru_cache(maxsize=2048, typed=True)
@@ -181,10 +199,12 @@ def _bytes(number: int, content: bytes) -> bytes:
 
 def _varint(number: int) -> bytes:
     """A number that is not negative, seven bits a byte, the lowest first."""
-    if number < 0x80:  # noqa: PLR2004 - what fits into seven bits
+    if number < _ONE_BYTE:
         return bytes((number,))
+    if number < _ONE_BYTE * _ONE_BYTE:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     pieces = bytearray()
-    while number > 0x7F:  # noqa: PLR2004
+    while number >= _ONE_BYTE:
         pieces.append(number & 0x7F | 0x80)
         number >>= 7
     pieces.append(number)

@@ -8,17 +8,23 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from opentelemetry.context import get_current
-from opentelemetry.trace import SpanKind
 
 from mcptap.exchange import Backend, BackendSession, Exchange, Session
 from mcptap.model import Json, Target
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.context import with_span
 from mcptap.telemetry.metrics import Durations
-from mcptap.telemetry.operation import Attribute, Connection, Operation, connection_attributes, server_of
+from mcptap.telemetry.operation import (
+    Attribute,
+    Connection,
+    Operation,
+    connection_attributes,
+    connection_of,
+    server_of,
+)
 from mcptap.telemetry.telemetry import Telemetry
 from mcptap.telemetry.traced import Traced, given_up
-from mcptap.telemetry.tracing import Span
+from mcptap.telemetry.tracing import CLIENT, Span
 
 
 class TracedHop:
@@ -28,18 +34,21 @@ class TracedHop:
         backend: Asks the real server.
         telemetry: Where spans and metrics go.
         target: The real server.
+
+    Attributes:
+        telemetry: Where spans and metrics go.
     """
 
     def __init__(self, backend: Backend, telemetry: Telemetry, target: Target | None) -> None:
         self._backend = backend
-        self._telemetry = telemetry
+        self.telemetry = telemetry
         self._transport = "memory" if target is None else target.transport
         self._server = server_of(target)
 
     @contextlib.asynccontextmanager
     async def session(self, session: Session) -> AsyncIterator[BackendSession]:
         """Open a session; see `Backend.session`."""
-        instruments = self._telemetry.instruments
+        instruments = self.telemetry.instruments
         histogram = None if instruments is None else instruments.client_session
         async with (
             _measured(histogram, session, lambda: self.connection(session, None)),
@@ -49,22 +58,28 @@ class TracedHop:
 
     def connection(self, session: Session, params: Json | None) -> Connection:
         """The way to the server, as the conventions describe it."""
-        version = self._telemetry.version_of(session, params)
-        return Connection(version, self._transport, server=self._server)
+        return connection_of(self.telemetry.version_of(session, params), self._transport, None, self._server)
 
-    async def request(self, inner: BackendSession, exchange: Exchange) -> Json:
+
+@dataclass(slots=True, eq=False)
+class _TracedSession:
+    hop: TracedHop
+    session: Session
+    inner: BackendSession
+
+    async def request(self, exchange: Exchange) -> Json:
         """Ask the server inside a span."""
-        telemetry, params = self._telemetry, exchange.params
+        telemetry, params = self.hop.telemetry, exchange.params
         above: Span | None = exchange.span  # type: ignore[assignment]
         traced = Traced(
-            telemetry, SpanKind.CLIENT, exchange.method, params,
-            self.connection(exchange.session, params), parent=get_current() if above is None else above,
+            telemetry, CLIENT, exchange.method, params, self.hop.connection(exchange.session, params),
+            parent=get_current() if above is None else above,
         )  # fmt: skip
         if traced.span is not None:
             exchange.notes["hop"] = traced.span
             exchange.params = with_span(params, traced.span)
         try:
-            result = await inner.request(exchange)
+            result = await self.inner.request(exchange)
         except BaseException as error:
             traced.raised(error, given_up(exchange), _sent(exchange))
             raise
@@ -76,31 +91,18 @@ class TracedHop:
         traced.answered(result, _sent(exchange))
         return result
 
-    async def notify(self, inner: BackendSession, session: Session, method: str, params: Json | None) -> None:
+    async def notify(self, method: str, params: Json | None) -> None:
         """Pass a notification on inside a span."""
-        connection = self.connection(session, params)
-        traced = Traced(self._telemetry, SpanKind.CLIENT, method, params, connection, parent=get_current())
+        connection = self.hop.connection(self.session, params)
+        traced = Traced(self.hop.telemetry, CLIENT, method, params, connection, parent=get_current())
         if traced.span is not None:
             params = with_span(params, traced.span)
         try:
-            await inner.notify(method, params)
+            await self.inner.notify(method, params)
         except BaseException as error:
             traced.raised(error, "disconnected")
             raise
         traced.end()
-
-
-@dataclass(slots=True, eq=False)
-class _TracedSession:
-    hop: TracedHop
-    session: Session
-    inner: BackendSession
-
-    async def request(self, exchange: Exchange) -> Json:
-        return await self.hop.request(self.inner, exchange)
-
-    async def notify(self, method: str, params: Json | None) -> None:
-        await self.hop.notify(self.inner, self.session, method, params)
 
 
 class MeasuredSessions:

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from opentelemetry.context import attach, detach
-from opentelemetry.trace import SpanKind
 from starlette.requests import Request
 
 from mcptap.exchange import Exchange, Session
@@ -21,10 +20,10 @@ from mcptap.tap.hop import TapContext
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.channel import TracedChannel, TracedSession
 from mcptap.telemetry.context import parent_of, recorded_span
-from mcptap.telemetry.operation import Attribute, Connection
+from mcptap.telemetry.operation import Attribute, Connection, connection_of
 from mcptap.telemetry.telemetry import Telemetry
 from mcptap.telemetry.traced import Traced, given_up
-from mcptap.telemetry.tracing import Span
+from mcptap.telemetry.tracing import SERVER, Span
 
 T = TypeVar("T")
 _SESSION_HEADER = "mcp-session-id"
@@ -99,7 +98,7 @@ async def trace_request(
     parent, links = parent_of(exchange.params, request.headers if request is not None else None)
     traced = Traced(
         telemetry,
-        SpanKind.SERVER,
+        SERVER,
         exchange.method,
         exchange.params,
         _connection(telemetry, session, exchange.params, request),
@@ -147,7 +146,7 @@ async def trace_notification(
     parent, links = parent_of(params, request.headers if request is not None else None)
     connection = _connection(scene.telemetry, session, params, request)
     traced = Traced(
-        scene.telemetry, SpanKind.SERVER, method, params, connection,
+        scene.telemetry, SERVER, method, params, connection,
         parent=parent, links=links, more=_client(request),
     )  # fmt: skip
     token = attach(parent if traced.span is None else traced.span.within())
@@ -164,8 +163,8 @@ async def trace_notification(
 
 def _hear(scene: Scene, session: Session) -> None:
     """Trace from now on what the server says to this session outside any request."""
-    if session not in scene.telemetry.heard:
-        scene.telemetry.heard.add(session)
+    if scene.telemetry not in session.heard_by:
+        session.heard_by.add(scene.telemetry)
         session.channel = TracedSession(session.channel, scene.telemetry, session, scene.relayed)
 
 
@@ -173,7 +172,7 @@ def _connection(
     telemetry: Telemetry, session: Session, params: Json | None, request: Request | None
 ) -> Connection:
     version = telemetry.version_of(session, params)
-    return Connection(version, session.transport, request.scope.get("http_version") if request else None)
+    return connection_of(version, session.transport, request.scope.get("http_version") if request else None)
 
 
 def _client(request: Request | None) -> dict[str, Attribute] | None:

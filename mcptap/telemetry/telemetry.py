@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, TypeAlias
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 from opentelemetry import metrics, trace
 
@@ -34,7 +34,6 @@ class Telemetry:
         redact: Takes the secrets out of params or a result, as from a cassette.
         scrape: Gives the metrics of this moment, where Prometheus is to fetch them.
         close: Sends what is left and ends.
-        heard: The sessions whose own channel is traced.
     """
 
     tracing: Tracing | None = None
@@ -43,7 +42,6 @@ class Telemetry:
     redact: Redact = lambda value: value
     scrape: Callable[[str], tuple[bytes, str]] | None = None
     close: Callable[[], None] = lambda: None
-    heard: WeakSet[Session] = field(default_factory=WeakSet)
     _versions: WeakKeyDictionary[Session, str] = field(default_factory=WeakKeyDictionary)
 
     @property

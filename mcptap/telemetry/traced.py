@@ -29,7 +29,7 @@ from mcptap.telemetry.operation import (
     uri_of,
 )
 from mcptap.telemetry.telemetry import Telemetry
-from mcptap.telemetry.tracing import UNSET, Span
+from mcptap.telemetry.tracing import SERVER, UNSET, Span
 
 
 class Traced:
@@ -48,7 +48,10 @@ class Traced:
 
     Attributes:
         span: Its span, where there are spans.
+        started: When it was begun, by `time.perf_counter`.
     """
+
+    __slots__ = ("_agreed", "_kind", "_method", "_operation", "_telemetry", "span", "started")
 
     def __init__(
         self,
@@ -68,8 +71,8 @@ class Traced:
         self._kind = kind
         self._method = method
         self._operation = operation_of(method, params, connection)
-        self._agreed: dict[str, Attribute] = {}
-        self.span = None
+        self._agreed: Attributes = NOTHING
+        self.span: Span | None = None
         if telemetry.tracing is not None:
             attributes: dict[str, Attribute] = {}
             if request_id is not None:
@@ -85,7 +88,7 @@ class Traced:
     def agreed(self, version: str | None) -> None:
         """Note the protocol version that an ``initialize`` has led to."""
         if version is not None:
-            self._agreed[names.PROTOCOL_VERSION] = version
+            self._agreed = {names.PROTOCOL_VERSION: version}
 
     def answered(self, result: Json, more: dict[str, Attribute] | None = None) -> None:
         """End it with a result."""
@@ -97,7 +100,7 @@ class Traced:
         self, error: BaseException, without: Outcome, more: dict[str, Attribute] | None = None
     ) -> None:
         """End it with an exception; ``without`` is why there is no answer if it is cancelled."""
-        self.end(_ending_of(error, without, server=self._kind is SpanKind.SERVER), more)
+        self.end(_ending_of(error, without, server=self._kind is SERVER), more)
 
     def end(self, ending: Ending = SUCCESS, more: dict[str, Attribute] | None = None) -> None:
         """End it.
@@ -108,7 +111,7 @@ class Traced:
         """
         instruments = self._telemetry.instruments
         if instruments is not None:
-            server = self._kind is SpanKind.SERVER
+            server = self._kind is SERVER
             histogram = instruments.server_operation if server else instruments.client_operation
             known: Attributes = NOTHING
             if ending is not SUCCESS or self._agreed:
@@ -129,7 +132,7 @@ class Traced:
                 said = said and content.redacted_text(self._telemetry.redact, "message", said)
                 status = Status(StatusCode.ERROR, said)
         if self._agreed:
-            span.attributes |= self._agreed
+            span.attributes.update(self._agreed)
         if more:
             span.attributes |= more
         span.end(status)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from opentelemetry.context import Context
 from opentelemetry.trace import (
@@ -21,7 +21,10 @@ from opentelemetry.trace import Span as ApiSpan
 
 from mcptap.telemetry.operation import Attribute, Attributes, Operation
 
-UNSET = Status()
+UNSET: Final = Status()
+# Looked up once: Python finds a member of an enum by way of a descriptor.
+SERVER: Final = SpanKind.SERVER
+CLIENT: Final = SpanKind.CLIENT
 
 
 class Span(Protocol):
