@@ -27,6 +27,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from mcptap.telemetry import conventions as names
 from mcptap.telemetry.direct import DirectSpan, DirectTracing
 from mcptap.telemetry.encoding import encode, encode_direct
 from mcptap.telemetry.operation import Operation
@@ -38,8 +39,10 @@ RESOURCE = Resource({"service.name": "tést", "number": 3})
 SCOPE = InstrumentationScope("mcptap", "1")
 TIMES = st.integers(0, 2**63)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
-VALUES = st.one_of(TEXTS, st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False))
-ATTRIBUTES = st.dictionaries(TEXTS.filter(bool), VALUES, max_size=6)
+LONG = st.integers(30, 80).map("é".__mul__)  # about where a length takes a second byte
+VALUES = st.one_of(TEXTS, LONG, st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False))
+OF_ONE_REQUEST = st.sampled_from([names.REQUEST_ID, names.SEQ, names.PROXY_DURATION])
+ATTRIBUTES = st.dictionaries(OF_ONE_REQUEST | TEXTS.filter(bool), VALUES, max_size=6)
 CONTEXTS = st.builds(
     SpanContext,
     st.integers(1, 2**128 - 1),
@@ -114,8 +117,9 @@ def test_the_bytes_of_our_own_spans_say_the_same_as_their_readable_form(
     span = tracing.start(Operation("näme", shared), kind, around, own, links)
     for event in events:
         span.event(event, {"a": 1})
+    tracing.start(Operation("inside", shared), kind, span, own).end()
     span.end(status)
     readable = [each.readable() for each in ended]
     assert ExportTraceServiceRequest.FromString(encode_direct(ended)) == encode_spans(readable)
     assert span.traceparent == f"00-{span.trace_id}-{span.span_id}-01"
-    assert (parent is None) == (readable[0].parent is None)
+    assert (parent is None) == (readable[-1].parent is None)
