@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import importlib.util
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,9 +16,8 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeAlias
 
-import pytest
-
 from tests.real.visitor import Call, Walk
+from tests.servers.cache import cannot_run
 from tests.servers.everything import npm_server
 
 _PIXEL = base64.b64decode(
@@ -241,8 +239,5 @@ def _page() -> Iterator[str]:
 
 def _python_server(module: str) -> list[str]:
     if importlib.util.find_spec(module) is None:
-        reason = f"{module} is not installed; the test extra has it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        cannot_run(f"{module} is not installed; the test extra has it")
     return [sys.executable, "-m", module]
