@@ -36,10 +36,7 @@ def parent_of(
     """
     current = get_current() if around is None else around
     meta = meta_of(params)
-    silent = _fields(propagate.get_global_textmap()).isdisjoint(meta)
-    if silent and headers is None:
-        return current, ()
-    carrier = {} if silent else _carrier(meta)
+    carrier = {} if _fields(propagate.get_global_textmap()).isdisjoint(meta) else _carrier(meta)
     outer = {} if headers is None else _carrier(headers)
     if not carrier and not outer:
         return current, ()
@@ -57,7 +54,7 @@ def parent_of(
 
 def with_span(params: Json | None, span: Span) -> Json | None:
     """The params with a span's context in their ``_meta``, in the place of one that is there already."""
-    meta = params.get(META, {}) if params else {}
+    meta = (params or {}).get(META, {})
     if not isinstance(meta, dict):
         return params
     around = span.around
@@ -71,7 +68,7 @@ def with_span(params: Json | None, span: Span) -> Json | None:
         propagate.inject(carrier, span.within())
         if not carrier:
             return params
-    given = {**params, META: {**meta, **carrier}} if params else {META: carrier}
+    given = {**(params or {}), META: {**meta, **carrier}}
     if _TRACESTATE in meta and _TRACESTATE not in carrier:  # it belongs to the trace that it came with
         del given[META][_TRACESTATE]
     return given

@@ -149,7 +149,7 @@ def _attribute(item: tuple[str, Any]) -> bytes:
     key, value = item
     if key not in _OF_ONE_REQUEST:
         return _kept(key, value) if isinstance(value, _HASHED) else _bytes(9, _pair(key, value))
-    # These two are in nearly every span, and new in each.
+    # Hardly a span is without one of these, and each has another value.
     name = _key(key)
     if isinstance(value, str):
         content = value.encode("utf-8", "replace")

@@ -14,14 +14,7 @@ from mcptap.model import Json, Target
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.context import with_span
 from mcptap.telemetry.metrics import Durations
-from mcptap.telemetry.operation import (
-    Attribute,
-    Connection,
-    Operation,
-    connection_attributes,
-    connection_of,
-    server_of,
-)
+from mcptap.telemetry.operation import Attribute, Connection, Operation, connection_attributes, server_of
 from mcptap.telemetry.telemetry import Telemetry
 from mcptap.telemetry.traced import Traced, given_up
 from mcptap.telemetry.tracing import CLIENT, Span
@@ -58,7 +51,8 @@ class TracedHop:
 
     def connection(self, session: Session, params: Json | None) -> Connection:
         """The way to the server, as the conventions describe it."""
-        return connection_of(self.telemetry.version_of(session, params), self._transport, None, self._server)
+        version = self.telemetry.version_of(session, params)
+        return Connection(version, self._transport, server=self._server)
 
 
 @dataclass(slots=True, eq=False)

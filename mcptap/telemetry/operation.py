@@ -54,17 +54,6 @@ class Connection(NamedTuple):
     server: tuple[str, int | None] | None = None
 
 
-@lru_cache(maxsize=256)
-def connection_of(
-    version: str | None,
-    transport: str,
-    http_version: str | None = None,
-    server: tuple[str, int | None] | None = None,
-) -> Connection:
-    """The connection with these attributes: one object, which is sooner found than made."""
-    return Connection(version, transport, http_version, server)
-
-
 def operation_of(method: str, params: Json | None, connection: Connection) -> Operation:
     """Describe a request or notification."""
     member = NAMED_BY.get(method) if method in _TARGET_ATTRIBUTE else None

@@ -20,7 +20,7 @@ from mcptap.tap.hop import TapContext
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.channel import TracedChannel, TracedSession
 from mcptap.telemetry.context import parent_of, recorded_span
-from mcptap.telemetry.operation import Attribute, Connection, connection_of
+from mcptap.telemetry.operation import Attribute, Connection
 from mcptap.telemetry.telemetry import Telemetry
 from mcptap.telemetry.traced import Traced, given_up
 from mcptap.telemetry.tracing import SERVER, Span
@@ -172,7 +172,7 @@ def _connection(
     telemetry: Telemetry, session: Session, params: Json | None, request: Request | None
 ) -> Connection:
     version = telemetry.version_of(session, params)
-    return connection_of(version, session.transport, request.scope.get("http_version") if request else None)
+    return Connection(version, session.transport, request.scope.get("http_version") if request else None)
 
 
 def _client(request: Request | None) -> dict[str, Attribute] | None:
