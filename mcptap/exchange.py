@@ -94,6 +94,7 @@ class Session:
         transport: What the client sees: ``stdio``, ``http``, ``sse``, ``ws`` or ``memory``.
         client: The client's ``clientInfo``, as it sent it.
         channel: The way to the client outside any request.
+        version: The protocol version that its ``initialize`` has led to, where telemetry is on.
         connection: What the client is connected by; sessions that share it (a probe and the session
             that follows it on one pipe, stateless requests) share the upstream's connection too.
         heard_by: Whose telemetry traces what the client is told outside any request.
@@ -104,6 +105,7 @@ class Session:
     client: Json | None
     channel: Channel
     connection: object = None
+    version: str | None = None
     heard_by: set[object] = field(default_factory=set)
 
     @property
@@ -125,7 +127,8 @@ class Exchange:
         sent_as: The JSON-RPC id that a backend sent it with, and
         sent_in: the upstream's own id of the session, where the transport has such ids.
         cancelled: Gives the params of the client's cancel notification, once it has cancelled.
-        span: The span that stands for it, where telemetry is on.
+        span: The span that stands for it, where telemetry is on, and
+        hop: the one that stands for its way to the real server.
         notes: What a backend or a recorder has to say about it, for telemetry: ``hit``, ``repeat``,
             ``miss``, ``replayed`` (the recorded interaction), ``cassette``, ``seq``, ``gap``.
     """
@@ -142,6 +145,7 @@ class Exchange:
     sent_in: str | None = None
     cancelled: Callable[[], Json | None] = lambda: None
     span: SpanIds | None = None
+    hop: SpanIds | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
     async def notify(self, method: str, params: Json | None) -> None:

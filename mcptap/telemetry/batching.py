@@ -57,6 +57,9 @@ class Batching:
     Args:
         send: Sends some; called from that thread alone, and must not raise.
         limits: How they are gathered.
+
+    Attributes:
+        taken: How many spans there were, with those that were dropped.
     """
 
     def __init__(self, send: Callable[[Sequence[DirectSpan]], None], limits: Limits) -> None:
@@ -65,11 +68,13 @@ class Batching:
         self._waiting: deque[DirectSpan] = deque()
         self._awake = threading.Event()
         self._ending = False
+        self.taken = 0
         self._thread = threading.Thread(target=self._work, name="mcptap-spans", daemon=True)
         self._thread.start()
 
     def take(self, span: DirectSpan) -> None:
         """Take a span that has ended; drop it if too many wait already."""
+        self.taken += 1
         waiting = len(self._waiting)
         if waiting < self._limits.waiting:
             self._waiting.append(span)

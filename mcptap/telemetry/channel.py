@@ -10,14 +10,14 @@ from opentelemetry.context import Context, attach, detach, get_current
 
 from mcptap.exchange import Channel, Exchange, Session, given_id, passed_on_id
 from mcptap.model import Json
-from mcptap.protocol import STREAM_CLOSED
+from mcptap.protocol import STREAM_CLOSED, meta_of
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.context import parent_of, with_span
-from mcptap.telemetry.operation import Attribute, Connection, uri_of
+from mcptap.telemetry.operation import WITH_URI, Attribute, Operation, operation_of, uri_of
 from mcptap.telemetry.quiet import quiet
-from mcptap.telemetry.telemetry import Telemetry
+from mcptap.telemetry.telemetry import Telemetry, version_of
 from mcptap.telemetry.traced import Traced
-from mcptap.telemetry.tracing import CLIENT, SERVER
+from mcptap.telemetry.tracing import CLIENT, SERVER, Span
 
 _Send: TypeAlias = Callable[[str, Json | None], Awaitable[Json | None]]
 
@@ -48,13 +48,12 @@ class TracedChannel:
 
     async def ask(self, method: str, params: Json | None) -> Json:
         """Send a request; see `Channel.ask`."""
-        span = self.exchange.notes.get("hop") or self.traced.span
+        span: Span | None = self.exchange.hop or self.traced.span  # type: ignore[assignment]
         around = get_current() if span is None else span.within()
         session = self.exchange.session
-        connection = Connection(self.telemetry.version_of(session, self.exchange.params), session.transport)
-        return await _say(
-            self.telemetry, method, params, connection, around, self.channel.ask, relayed=self.relayed
-        )
+        version = version_of(session, meta_of(self.exchange.params))
+        operation = operation_of(method, params, version, session.transport)
+        return await _say(self.telemetry, operation, params, around, self.channel.ask, relayed=self.relayed)
 
 
 @dataclass(slots=True, eq=False)
@@ -82,60 +81,59 @@ class TracedSession:
         return await self._say(method, params, self.channel.ask)
 
     async def _say(self, method: str, params: Json | None, send: _Send) -> Json:
-        connection = Connection(self.telemetry.version_of(self.session, None), self.session.transport)
-        return await _say(
-            self.telemetry, method, params, connection, get_current(), send, relayed=self.relayed
-        )
+        operation = operation_of(method, params, self.session.version, self.session.transport)
+        return await _say(self.telemetry, operation, params, get_current(), send, relayed=self.relayed)
 
 
 async def _say(
     telemetry: Telemetry,
-    method: str,
+    operation: Operation,
     params: Json | None,
-    connection: Connection,
     around: Context,
     send: _Send,
     *,
     relayed: bool,
 ) -> Json:
     """Send something to the client: a CLIENT span, in a SERVER span where it has come from a server."""
-    parent, links = parent_of(params, around=around)
+    parent, links = parent_of(meta_of(params), around=around)
     arrived = None
     if relayed:
-        arrived = Traced(
-            telemetry, SERVER, method, params, connection,
-            parent=parent, links=links, request_id=passed_on_id.get(),
-        )  # fmt: skip
+        number = passed_on_id.get()
+        about: dict[str, Attribute] = {} if number is None else {names.REQUEST_ID: str(number)}
+        arrived = Traced(telemetry, SERVER, operation, params, parent, links, about)
         if arrived.span is not None:
             parent, links = arrived.span.within(), ()
-    sent = Traced(telemetry, CLIENT, method, params, connection, parent=parent, links=links)
+    sent = Traced(telemetry, CLIENT, operation, params, parent, links)
     inside = parent if sent.span is None else sent.span.within()
     given_id.set(None)
     # The SDK's dispatcher would open a span of its own around a request.
     token = attach(quiet(inside))
     try:
         given = params if sent.span is None else with_span(params, sent.span)
-        answer = await send(method, given) or {}
+        answer = await send(operation.method, given) or {}
     except BaseException as error:
-        sent.raised(error, "cancelled", _given())
+        _tell(sent)
+        sent.raised(error, "cancelled")
         if arrived is not None:
             arrived.raised(error, "cancelled")
         raise
     finally:
         detach(token)
-    sent.answered(answer, _given())
+    _tell(sent)
+    sent.answered(answer)
     if arrived is not None:
         arrived.answered(answer)
     return answer
 
 
-def _given() -> dict[str, Attribute]:
-    number = given_id.get()
-    return {} if number is None else {names.REQUEST_ID: str(number)}
+def _tell(sent: Traced) -> None:
+    """Say in its span what a request was sent as."""
+    if sent.span is not None and (number := given_id.get()) is not None:
+        sent.span.attributes[names.REQUEST_ID] = str(number)
 
 
 def _event_attributes(method: str, params: Json | None) -> dict[str, Attribute]:
     attributes: dict[str, Attribute] = {names.METHOD: method}
-    if (uri := uri_of(method, params)) is not None:
+    if method in WITH_URI and (uri := uri_of(params)) is not None:
         attributes[names.RESOURCE_URI] = uri
     return attributes

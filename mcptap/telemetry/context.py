@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import baggage, propagate
 from opentelemetry.context import Context, get_current
@@ -12,7 +12,7 @@ from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.trace import SpanContext, get_current_span
 
 from mcptap.model import Json
-from mcptap.protocol import META, meta_of
+from mcptap.protocol import META
 from mcptap.telemetry.private import is_w3c
 from mcptap.telemetry.tracing import Span
 
@@ -21,7 +21,7 @@ _TRACESTATE: Final = "tracestate"
 
 
 def parent_of(
-    params: Json | None, headers: Mapping[str, str] | None = None, around: Context | None = None
+    meta: Mapping[str, Any], headers: Mapping[str, str] | None = None, around: Context | None = None
 ) -> tuple[Context, tuple[SpanContext, ...]]:
     """The context that a message is handled in, and the spans that it is linked to.
 
@@ -29,13 +29,12 @@ def parent_of(
     the conventions). Without the first the ambient one is the parent.
 
     Args:
-        params: The message's params.
+        meta: The message's ``_meta``.
         headers: Those of the HTTP request that it came with: they name the ambient span, unless an
             instrumentation of the front has opened one.
         around: The ambient context; by default that of the task.
     """
     current = get_current() if around is None else around
-    meta = meta_of(params)
     carrier = {} if _fields(propagate.get_global_textmap()).isdisjoint(meta) else _carrier(meta)
     outer = {} if headers is None else _carrier(headers)
     if not carrier and not outer:
@@ -54,24 +53,26 @@ def parent_of(
 
 def with_span(params: Json | None, span: Span) -> Json | None:
     """The params with a span's context in their ``_meta``, in the place of one that is there already."""
-    meta = (params or {}).get(META, {})
+    meta = params.get(META, {}) if params else {}
     if not isinstance(meta, dict):
         return params
     around = span.around
     if _is_w3c(propagate.get_global_textmap()) and not (around and baggage.get_all(around)):
         # What the propagators would write, which they need a multiple of the time for.
-        carrier = {_TRACEPARENT: span.traceparent}
+        given = {**meta, _TRACEPARENT: span.traceparent}
         if state := span.trace_state:
-            carrier[_TRACESTATE] = state.to_header()
+            given[_TRACESTATE] = state.to_header()
+        elif _TRACESTATE in given:  # it belongs to the trace that it came with
+            del given[_TRACESTATE]
     else:
-        carrier = {}
+        carrier: dict[str, str] = {}
         propagate.inject(carrier, span.within())
         if not carrier:
             return params
-    given = {**(params or {}), META: {**meta, **carrier}}
-    if _TRACESTATE in meta and _TRACESTATE not in carrier:  # it belongs to the trace that it came with
-        del given[META][_TRACESTATE]
-    return given
+        given = {**meta, **carrier}
+        if _TRACESTATE not in carrier:
+            given.pop(_TRACESTATE, None)
+    return {**params, META: given} if params else {META: given}
 
 
 def recorded_span(trace_id: str | None, span_id: str | None) -> SpanContext | None:

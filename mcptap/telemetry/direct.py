@@ -9,10 +9,10 @@ fraction of the time there that each would take in the middle of its request.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import getrandbits
-from typing import ClassVar, Final, Protocol, cast
+from typing import ClassVar, Final, cast
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
@@ -40,26 +40,19 @@ _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 
 
-class Taker(Protocol):
-    """Where spans go."""
-
-    def take(self, span: DirectSpan) -> None:
-        """Take a span that has ended."""
-
-
 @dataclass(frozen=True, slots=True)
 class DirectTracing:
     """Opens spans that go straight to where they are sent from (`mcptap.telemetry.tracing.Tracing`).
 
     Attributes:
-        takers: Where they go when they end.
+        takers: Are given those that have ended.
         resource: What is said of mcptap itself.
         scope: The instrumentation scope.
         sampler: Decides which of them are recorded.
         limits: How much one of them may hold.
     """
 
-    takers: Sequence[Taker]
+    takers: Sequence[Callable[[DirectSpan], None]]
     resource: Resource
     scope: InstrumentationScope
     sampler: Sampler
@@ -75,19 +68,7 @@ class DirectTracing:
         links: Sequence[SpanContext] = (),
     ) -> Span:
         """Open a span; see `Tracing.start`."""
-        if isinstance(parent, DirectSpan):
-            span = DirectSpan(self, operation, kind, parent.around, attributes, links)
-            span.above, span.trace_number = parent, parent.trace_number
-            span.recording, span.trace_state = parent.recording, parent.trace_state
-        else:
-            around: Context = parent  # type: ignore[assignment]
-            span = DirectSpan(self, operation, kind, around, attributes, links)
-            above = get_current_span(around).get_span_context() if around else None
-            if above is not None and above.is_valid:
-                span.above, span.trace_number = above, above.trace_id
-                span.recording, span.trace_state = above.trace_flags.sampled, above.trace_state
-            else:
-                span.trace_number = getrandbits(128) or 1
+        span = DirectSpan(self, operation, kind, parent, attributes, links)
         if self.sampler is not DEFAULT_ON:  # what nearly everybody has: it is quicker done than asked
             self._ask_sampler(span, parent)
         return span
@@ -95,7 +76,7 @@ class DirectTracing:
     def _ask_sampler(self, span: DirectSpan, parent: Context | Span) -> None:
         sampling = self.sampler.should_sample(
             parent.within() if isinstance(parent, DirectSpan) else cast("Context", parent),
-            span.trace_number,
+            int.from_bytes(span.trace),
             span.operation.span_name,
             span.kind,
             {**span.operation.attributes, **span.attributes},
@@ -112,8 +93,8 @@ class DirectSpan:
         operation: Its name, and the attributes that it shares with others.
         kind: Its kind.
         above: The span that it is inside of, or what names that.
-        trace_number: The id of its trace, and
-        span_number: its own.
+        trace: The id of its trace, 16 bytes, and
+        number: its own, 8 bytes.
         links: The spans that it is linked to.
         events: What happened in it.
         status: How it ended.
@@ -122,8 +103,6 @@ class DirectSpan:
     """
 
     __slots__ = (
-        "_context",
-        "_inside",
         "above",
         "around",
         "attributes",
@@ -131,70 +110,80 @@ class DirectSpan:
         "events",
         "kind",
         "links",
+        "number",
         "operation",
         "recording",
-        "span_number",
         "start_time",
         "status",
-        "trace_number",
+        "trace",
         "trace_state",
         "tracing",
     )
+
+    above: SpanContext | DirectSpan | None
+    around: Context
+    recording: bool
+    trace: bytes
+    trace_state: TraceState | None
 
     def __init__(
         self,
         tracing: DirectTracing,
         operation: Operation,
         kind: SpanKind,
-        around: Context,
+        parent: Context | Span,
         attributes: dict[str, Attribute],
         links: Sequence[SpanContext],
     ) -> None:
         self.tracing = tracing
         self.operation = operation
         self.kind = kind
-        self.around = around
-        self.above: SpanContext | DirectSpan | None = None
-        self.trace_number = 0
-        self.span_number = getrandbits(64) or 1
-        self.recording = True
-        self.trace_state: TraceState | None = None
+        if isinstance(parent, DirectSpan):
+            self.above, self.around, self.trace = parent, parent.around, parent.trace
+            self.recording, self.trace_state = parent.recording, parent.trace_state
+        else:
+            self._begin(parent)  # type: ignore[arg-type]
+        self.number = (getrandbits(64) or 1).to_bytes(8)
         self.attributes = attributes
         self.links = links
         self.events: Sequence[Event] = ()
-        self.status = UNSET
-        self.end_time = 0
-        self._context: SpanContext | None = None
-        self._inside: Context | None = None
         self.start_time = time.time_ns()
+
+    def _begin(self, around: Context) -> None:
+        above = get_current_span(around).get_span_context() if around else None
+        self.around = around
+        if above is not None and above.is_valid:
+            self.above, self.trace = above, above.trace_id.to_bytes(16)
+            self.recording, self.trace_state = above.trace_flags.sampled, above.trace_state
+        else:
+            self.above, self.trace = None, (getrandbits(128) or 1).to_bytes(16)
+            self.recording, self.trace_state = True, None
 
     @property
     def trace_id(self) -> str:
         """See `Span.trace_id`."""
-        return self.trace_number.to_bytes(16).hex()
+        return self.trace.hex()
 
     @property
     def span_id(self) -> str:
         """See `Span.span_id`."""
-        return self.span_number.to_bytes(8).hex()
+        return self.number.hex()
 
     @property
     def traceparent(self) -> str:
         """See `Span.traceparent`."""
-        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.recording else '00'}"
+        return f"00-{self.trace.hex()}-{self.number.hex()}-{'01' if self.recording else '00'}"
 
     @property
     def context(self) -> SpanContext:
         """What names it."""
-        if self._context is None:
-            self._context = SpanContext(
-                self.trace_number,
-                self.span_number,
-                is_remote=False,
-                trace_flags=_SAMPLED if self.recording else _NOT_SAMPLED,
-                trace_state=self.trace_state,
-            )
-        return self._context
+        return SpanContext(
+            int.from_bytes(self.trace),
+            int.from_bytes(self.number),
+            is_remote=False,
+            trace_flags=_SAMPLED if self.recording else _NOT_SAMPLED,
+            trace_state=self.trace_state,
+        )
 
     @property
     def parent(self) -> SpanContext | None:
@@ -203,9 +192,7 @@ class DirectSpan:
 
     def within(self) -> Context:
         """See `Span.within`."""
-        if self._inside is None:
-            self._inside = set_span_in_context(NonRecordingSpan(self.context), self.around)
-        return self._inside
+        return set_span_in_context(NonRecordingSpan(self.context), self.around)
 
     def event(self, name: str, attributes: Attributes) -> None:
         """See `Span.event`."""
@@ -225,8 +212,8 @@ class DirectSpan:
             return
         self.end_time = time.time_ns()
         self.status = status
-        for taker in self.tracing.takers:
-            taker.take(self)
+        for take in self.tracing.takers:
+            take(self)
 
     def readable(self) -> ReadableSpan:
         """The span in the SDK's form, once it has ended."""

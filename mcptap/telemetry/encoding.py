@@ -7,8 +7,9 @@ request to the next, so their bytes are made once. A test holds this against Ope
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import starmap
 from struct import Struct
 from typing import Any, Final
 
@@ -23,19 +24,20 @@ from mcptap.telemetry.tracing import CLIENT, SERVER, UNSET
 
 _START_AND_END: Final = Struct("<BQBQ").pack
 _FIXED64: Final = Struct("<BQ").pack
-_DOUBLE: Final = Struct("<Bd").pack
+_DOUBLE: Final = Struct("<d").pack
+_TRACE_ID: Final = b"\x0a\x10"
+_SPAN_ID: Final = b"\x12\x08"
+_PARENT_ID: Final = b"\x22\x08"
 _KINDS: Final = {kind: bytes((6 << 3, kind.value + 1)) for kind in SpanKind}
 _SERVER: Final = _KINDS[SERVER]
 _CLIENT: Final = _KINDS[CLIENT]
 _FLAGS: Final = b"\x85\x01\x00\x01\x00\x00"  # the parent is known to be local or absent,
 _REMOTE_FLAGS: Final = b"\x85\x01\x00\x03\x00\x00"  # or known to be remote
-_IDS: Final = b"\x0a\x10%b\x12\x08%b"
-_IDS_WITHIN: Final = _IDS + b"\x22\x08%b"
 _NO_STATUS: Final = b"\x7a\x00"
-_ONE_BYTE: Final = 0x80
+_ONE_BYTE: Final = 1 << 7
 """What is shorter has its length in one byte."""
+_TWO_BYTES: Final = 1 << 14
 _HASHED: Final = (str, bool, int)
-_OF_ONE_REQUEST: Final = frozenset({names.REQUEST_ID, names.SEQ, names.PROXY_DURATION})
 
 
 def encode(spans: Sequence[ReadableSpan]) -> bytes:
@@ -52,43 +54,38 @@ def _request(first: ReadableSpan, bodies: Sequence[bytes]) -> bytes:
     envelope = encode_spans([first]).resource_spans[0]
     envelope.scope_spans[0].ClearField("spans")
     scope = envelope.scope_spans[0].SerializeToString()
-    scope += b"".join([b"\x12" + _varint(len(body)) + body for body in bodies])
+    parts: list[bytes] = []
+    for body in bodies:
+        parts += b"\x12", _length(len(body)), body
+    scope += b"".join(parts)
     envelope.ClearField("scope_spans")
     return _bytes(1, envelope.SerializeToString() + _bytes(2, scope))
 
 
 def _direct(span: DirectSpan) -> bytes:
-    own, above, status = span.attributes, span.above, span.status
-    shared = span.operation.attributes
-    if own.keys().isdisjoint(shared):
-        about = _shared(span.operation)
-    else:  # what is known at the end is what counts
-        about = _name(span.operation.span_name)
-        own = {**shared, **own}
-    trace_id, span_id, flags = span.trace_number.to_bytes(16), span.span_number.to_bytes(8), _FLAGS
-    if isinstance(above, DirectSpan):
-        ids = _IDS_WITHIN % (trace_id, span_id, above.span_number.to_bytes(8))
-    elif above is not None:
-        ids = _IDS_WITHIN % (trace_id, span_id, above.span_id.to_bytes(8))
-        flags = _REMOTE_FLAGS if above.is_remote else _FLAGS
-    else:
-        ids = _IDS % (trace_id, span_id)
+    above, status = span.above, span.status
     parts = [
-        ids,
-        about,
+        _TRACE_ID,
+        span.trace,
+        _SPAN_ID,
+        span.number,
+        _shared(span.operation),
         # Not looked up by kind: the hash of an enum's member is a function in Python.
         _SERVER if span.kind is SERVER else _CLIENT if span.kind is CLIENT else _KINDS[span.kind],
         _START_AND_END(7 << 3 | 1, span.start_time, 8 << 3 | 1, span.end_time),
-        *map(_attribute, own.items()),
         _NO_STATUS if status is UNSET else _status(status.status_code.value, status.description),
-        flags,
     ]
-    if span.trace_state:
-        parts.append(_state(span.trace_state))
-    if span.links:
-        parts += map(_link, span.links)
-    if span.events:
-        parts += map(_event, span.events)
+    if isinstance(above, DirectSpan):
+        parts += _PARENT_ID, above.number, _FLAGS
+    elif above is not None:
+        parts += _PARENT_ID, above.span_id.to_bytes(8), _REMOTE_FLAGS if above.is_remote else _FLAGS
+    else:
+        parts.append(_FLAGS)
+    for key, value in span.attributes.items():
+        make = _OF_ONE_REQUEST.get(key, _attribute)
+        parts.append(make(key, value))
+    if span.trace_state or span.links or span.events:
+        parts += _state(span.trace_state), *map(_link, span.links), *map(_event, span.events)
         if dropped := getattr(span.events, "dropped", 0):
             parts.append(b"\x60" + _varint(dropped))
     return b"".join(parts)
@@ -96,7 +93,7 @@ def _direct(span: DirectSpan) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _shared(operation: Operation) -> bytes:
-    return _name(operation.span_name) + b"".join(map(_attribute, operation.attributes.items()))
+    return _name(operation.span_name) + b"".join(starmap(_attribute, operation.attributes.items()))
 
 
 def _name(name: str) -> bytes:
@@ -108,13 +105,13 @@ def _span(span: ReadableSpan) -> bytes:
     context, parent, status = span.context, span.parent, span.status
     assert context is not None  # noqa: S101 - every span of mcptap's has one
     parts = [
-        _IDS % (context.trace_id.to_bytes(16), context.span_id.to_bytes(8)),
+        _ids(context),
         _state(context.trace_state),
-        b"" if parent is None else b"\x22\x08" + parent.span_id.to_bytes(8),
+        b"" if parent is None else _PARENT_ID + parent.span_id.to_bytes(8),
         _name(span.name),
         _KINDS[span.kind],
         _START_AND_END(7 << 3 | 1, span.start_time or 0, 8 << 3 | 1, span.end_time or 0),
-        *map(_attribute, (span.attributes or {}).items()),
+        *starmap(_attribute, (span.attributes or {}).items()),
         *map(_event, span.events),
         *[_link(link.context) for link in span.links],
         _status(status.status_code.value, status.description),
@@ -125,15 +122,18 @@ def _span(span: ReadableSpan) -> bytes:
     return b"".join(parts)
 
 
+def _ids(context: SpanContext) -> bytes:
+    return _TRACE_ID + context.trace_id.to_bytes(16) + _SPAN_ID + context.span_id.to_bytes(8)
+
+
 def _event(event: Any) -> bytes:
     attributes = b"".join(_bytes(3, _pair(*item)) for item in event.attributes.items())
     return _bytes(11, _FIXED64(1 << 3 | 1, event.timestamp) + _text(2, event.name) + attributes)
 
 
 def _link(context: SpanContext) -> bytes:
-    ids = _IDS % (context.trace_id.to_bytes(16), context.span_id.to_bytes(8))
     flags = b"\x35\x00\x03\x00\x00" if context.is_remote else b"\x35\x00\x01\x00\x00"
-    return _bytes(13, ids + flags)
+    return _bytes(13, _ids(context) + flags)
 
 
 @lru_cache(maxsize=256)
@@ -145,20 +145,8 @@ def _state(state: TraceState | None) -> bytes:
     return _text(3, ",".join(f"{key}={value}" for key, value in state.items())) if state else b""
 
 
-def _attribute(item: tuple[str, Any]) -> bytes:
-    key, value = item
-    if key not in _OF_ONE_REQUEST:
-        return _kept(key, value) if isinstance(value, _HASHED) else _bytes(9, _pair(key, value))
-    # Hardly a span is without one of these, and each has another value.
-    name = _key(key)
-    if isinstance(value, str):
-        content = value.encode("utf-8", "replace")
-        length, whole = len(content), len(name) + len(content) + 4
-        if whole < _ONE_BYTE:
-            return b"\x4a%c%b\x12%c\x0a%c%b" % (whole, name, length + 2, length, content)
-    elif isinstance(value, float):
-        return b"\x4a%c%b\x12\x09%b" % (len(name) + 11, name, _DOUBLE(4 << 3 | 1, value))
-    return _bytes(9, name + _bytes(2, _value(value)))
+def _attribute(key: str, value: Any) -> bytes:
+    return _kept(key, value) if isinstance(value, _HASHED) else _bytes(9, _pair(key, value))
 
 
 @lru_cache(maxsize=2048, typed=True)
@@ -184,7 +172,7 @@ def _value(value: Any) -> bytes:
         case int():
             return bytes((3 << 3,)) + _varint(value & 0xFFFFFFFFFFFFFFFF)
         case float():
-            return _DOUBLE(4 << 3 | 1, value)
+            return b"\x21" + _DOUBLE(value)
         case _:
             raise TypeError(f"no attribute of mcptap's is a {type(value).__name__}")
 
@@ -194,7 +182,7 @@ def _text(number: int, content: str) -> bytes:
 
 
 def _bytes(number: int, content: bytes) -> bytes:
-    return bytes((number << 3 | 2,)) + _varint(len(content)) + content
+    return bytes((number << 3 | 2,)) + _length(len(content)) + content
 
 
 def _varint(number: int) -> bytes:
@@ -209,3 +197,39 @@ def _varint(number: int) -> bytes:
         number >>= 7
     pieces.append(number)
     return bytes(pieces)
+
+
+_length = lru_cache(maxsize=1024)(_varint)
+
+
+def _varying_text(key: str, value: Any) -> bytes:
+    if not isinstance(value, str):
+        return _attribute(key, value)
+    content = value.encode("utf-8", "replace")
+    return _before_text(key, len(content)) + content
+
+
+@lru_cache(maxsize=256)
+def _before_text(key: str, size: int) -> bytes:
+    return _bytes(9, _key(key) + _bytes(2, _bytes(1, bytes(size))))[: -size or None]
+
+
+def _varying_double(key: str, value: Any) -> bytes:
+    return _before_double(key) + _DOUBLE(value) if isinstance(value, float) else _attribute(key, value)
+
+
+@lru_cache(maxsize=256)
+def _before_double(key: str) -> bytes:
+    return _bytes(9, _pair(key, 0.0))[:-8]
+
+
+def _varying(key: str, value: Any) -> bytes:
+    return _bytes(9, _pair(key, value))
+
+
+_OF_ONE_REQUEST: Final[Mapping[str, Callable[[str, Any], bytes]]] = {
+    names.REQUEST_ID: _varying_text,
+    names.PROXY_DURATION: _varying_double,
+    names.SEQ: _varying,
+}
+"""Hardly a span is without one of these attributes, and each has another value."""

@@ -11,11 +11,12 @@ from opentelemetry.context import get_current
 
 from mcptap.exchange import Backend, BackendSession, Exchange, Session
 from mcptap.model import Json, Target
+from mcptap.protocol import meta_of
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.context import with_span
 from mcptap.telemetry.metrics import Durations
-from mcptap.telemetry.operation import Attribute, Connection, Operation, connection_attributes, server_of
-from mcptap.telemetry.telemetry import Telemetry
+from mcptap.telemetry.operation import Attribute, Operation, connection_attributes, operation_of, server_of
+from mcptap.telemetry.telemetry import Telemetry, agree, version_of
 from mcptap.telemetry.traced import Traced, given_up
 from mcptap.telemetry.tracing import CLIENT, Span
 
@@ -44,15 +45,19 @@ class TracedHop:
         instruments = self.telemetry.instruments
         histogram = None if instruments is None else instruments.client_session
         async with (
-            _measured(histogram, session, lambda: self.connection(session, None)),
+            _measured(histogram, session, lambda: self.attributes(session)),
             self._backend.session(session) as inner,
         ):
             yield _TracedSession(self, session, inner)
 
-    def connection(self, session: Session, params: Json | None) -> Connection:
+    def operation(self, session: Session, method: str, params: Json | None) -> Operation:
+        """A request or notification on its way to the server, as the conventions describe it."""
+        version = version_of(session, meta_of(params))
+        return operation_of(method, params, version, self._transport, None, self._server)
+
+    def attributes(self, session: Session) -> dict[str, Attribute]:
         """The way to the server, as the conventions describe it."""
-        version = self.telemetry.version_of(session, params)
-        return Connection(version, self._transport, server=self._server)
+        return connection_attributes(session.version, self._transport, None, self._server)
 
 
 @dataclass(slots=True, eq=False)
@@ -65,30 +70,30 @@ class _TracedSession:
         """Ask the server inside a span."""
         telemetry, params = self.hop.telemetry, exchange.params
         above: Span | None = exchange.span  # type: ignore[assignment]
-        traced = Traced(
-            telemetry, CLIENT, exchange.method, params, self.hop.connection(exchange.session, params),
-            parent=get_current() if above is None else above,
-        )  # fmt: skip
+        operation = self.hop.operation(exchange.session, exchange.method, params)
+        traced = Traced(telemetry, CLIENT, operation, params, get_current() if above is None else above)
         if traced.span is not None:
-            exchange.notes["hop"] = traced.span
+            exchange.hop = traced.span
             exchange.params = with_span(params, traced.span)
         try:
             result = await self.inner.request(exchange)
         except BaseException as error:
-            traced.raised(error, given_up(exchange), _sent(exchange))
+            _tell(traced, exchange)
+            traced.raised(error, given_up(exchange))
             raise
         finally:
             exchange.params = params
         if exchange.method == "initialize":
-            telemetry.agreed(exchange.session, result)
-            traced.agreed(telemetry.version_of(exchange.session, None))
-        traced.answered(result, _sent(exchange))
+            agree(exchange.session, result)
+            traced.agreed(self.hop.operation(exchange.session, exchange.method, params))
+        _tell(traced, exchange)
+        traced.answered(result)
         return result
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Pass a notification on inside a span."""
-        connection = self.hop.connection(self.session, params)
-        traced = Traced(self.hop.telemetry, CLIENT, method, params, connection, parent=get_current())
+        operation = self.hop.operation(self.session, method, params)
+        traced = Traced(self.hop.telemetry, CLIENT, operation, params, get_current())
         if traced.span is not None:
             params = with_span(params, traced.span)
         try:
@@ -117,16 +122,16 @@ class MeasuredSessions:
         instruments = self._telemetry.instruments
         histogram = None if instruments is None else instruments.server_session
 
-        def connection() -> Connection:
-            return Connection(self._telemetry.version_of(session, None), session.transport)
+        def attributes() -> dict[str, Attribute]:
+            return connection_attributes(session.version, session.transport)
 
-        async with _measured(histogram, session, connection), self._backend.session(session) as opened:
+        async with _measured(histogram, session, attributes), self._backend.session(session) as opened:
             yield opened
 
 
 @contextlib.asynccontextmanager
 async def _measured(
-    histogram: Durations | None, session: Session, connection: Callable[[], Connection]
+    histogram: Durations | None, session: Session, attributes: Callable[[], dict[str, Attribute]]
 ) -> AsyncIterator[None]:
     """Record how long a session lasts; a stateless client of the modern era has none over HTTP."""
     started = time.perf_counter()
@@ -139,14 +144,14 @@ async def _measured(
     finally:
         if histogram is not None and not (session.era == "modern" and session.transport == "http"):
             seconds = time.perf_counter() - started
-            histogram.record(seconds, Operation("session", connection_attributes(connection()) | failure))
+            histogram.record(seconds, Operation("session", "session", attributes() | failure))
 
 
-def _sent(exchange: Exchange) -> dict[str, Attribute]:
-    """What is known of a request once it has been sent."""
-    sent: dict[str, Attribute] = {}
+def _tell(traced: Traced, exchange: Exchange) -> None:
+    """Say in its span what is known of a request once it has been sent."""
+    if (span := traced.span) is None:
+        return
     if exchange.sent_as is not None:
-        sent[names.REQUEST_ID] = str(exchange.sent_as)
+        span.attributes[names.REQUEST_ID] = str(exchange.sent_as)
     if exchange.sent_in is not None:
-        sent[names.SESSION_ID] = exchange.sent_in
-    return sent
+        span.attributes[names.SESSION_ID] = exchange.sent_in

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from mcptap.model import Json, Outcome, Target
-from mcptap.protocol import NAMED_BY
 from mcptap.telemetry import conventions as names
 
 Attribute: TypeAlias = str | int | float | bool
 Attributes: TypeAlias = Mapping[str, Attribute]
+Server: TypeAlias = tuple[str, int | None]
+"""The address and the port of a server."""
 
 NOTHING: Final[Attributes] = {}
 
-_WITH_URI: Final = frozenset(
+WITH_URI: Final = frozenset(
     {"resources/read", "resources/subscribe", "resources/unsubscribe", "notifications/resources/updated"}
 )
+"""The methods whose params name a resource."""
 _TARGET_ATTRIBUTE: Final = {"tools/call": names.TOOL, "prompts/get": names.PROMPT}
 _NO_CODE: Final = "_OTHER"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -30,69 +32,81 @@ class Operation:
     """What all requests of one kind have in common; there is one object of each (`operation_of`).
 
     Attributes:
+        method: The method.
         span_name: ``{method} {target}``, with a target only where there are few.
         attributes: Those of the spans and of the metrics.
     """
 
+    method: str
     span_name: str
     attributes: Attributes
 
 
-class Connection(NamedTuple):
-    """One side of the tap as the conventions describe it.
+def operation_of(
+    method: str,
+    params: Json | None,
+    version: str | None,
+    transport: str,
+    http_version: str | None = None,
+    server: Server | None = None,
+) -> Operation:
+    """Describe a request or notification.
 
-    Attributes:
+    Args:
+        method: Its method.
+        params: Its params.
         version: The protocol version that is spoken; ``None`` while none is agreed on.
-        transport: ``stdio``, ``http``, ``sse`` or ``memory``.
+        transport: ``stdio``, ``http``, ``sse``, ``ws`` or ``memory``.
         http_version: The version of HTTP, where it is known.
-        server: The address and the port of the server, where it has one.
+        server: The server, where it has an address.
     """
-
-    version: str | None
-    transport: str
-    http_version: str | None = None
-    server: tuple[str, int | None] | None = None
-
-
-def operation_of(method: str, params: Json | None, connection: Connection) -> Operation:
-    """Describe a request or notification."""
-    member = NAMED_BY.get(method) if method in _TARGET_ATTRIBUTE else None
-    target = params.get(member) if params and member else None
-    return _operation(method, target if isinstance(target, str) else None, connection)
+    target = params.get("name") if params and method in _TARGET_ATTRIBUTE else None
+    if not isinstance(target, str):
+        target = None
+    return _operation(method, target, version, transport, http_version, server)
 
 
 @lru_cache(maxsize=1024)
-def _operation(method: str, target: str | None, connection: Connection) -> Operation:
+def _operation(
+    method: str,
+    target: str | None,
+    version: str | None,
+    transport: str,
+    http_version: str | None,
+    server: Server | None,
+) -> Operation:
     attributes: dict[str, Attribute] = {names.METHOD: method}
     if target is not None:
         attributes[_TARGET_ATTRIBUTE[method]] = target
     if method == "tools/call":
         attributes[names.OPERATION] = names.EXECUTE_TOOL
-    attributes |= connection_attributes(connection)
-    return Operation(f"{method} {target}" if target else method, attributes)
+    attributes |= connection_attributes(version, transport, http_version, server)
+    return Operation(method, f"{method} {target}" if target else method, attributes)
 
 
-def connection_attributes(connection: Connection) -> dict[str, Attribute]:
+def connection_attributes(
+    version: str | None, transport: str, http_version: str | None = None, server: Server | None = None
+) -> dict[str, Attribute]:
     """What the conventions say of a connection; in-memory ones have no network."""
     attributes: dict[str, Attribute] = {}
-    if connection.version is not None:
-        attributes[names.PROTOCOL_VERSION] = connection.version
-    if connection.transport == "stdio":
+    if version is not None:
+        attributes[names.PROTOCOL_VERSION] = version
+    if transport == "stdio":
         attributes[names.NETWORK_TRANSPORT] = "pipe"
-    elif connection.transport != "memory":
+    elif transport != "memory":
         attributes[names.NETWORK_TRANSPORT] = "tcp"
         attributes[names.NETWORK_PROTOCOL] = "http"
-        if connection.http_version is not None:
-            attributes[names.NETWORK_PROTOCOL_VERSION] = connection.http_version
-    if connection.server is not None:
-        address, port = connection.server
+        if http_version is not None:
+            attributes[names.NETWORK_PROTOCOL_VERSION] = http_version
+    if server is not None:
+        address, port = server
         attributes[names.SERVER_ADDRESS] = address
         if port is not None:
             attributes[names.SERVER_PORT] = port
     return attributes
 
 
-def server_of(target: Target | None) -> tuple[str, int | None] | None:
+def server_of(target: Target | None) -> Server | None:
     """The address and port of a server that is reached by a URL."""
     if target is None or target.transport not in {"http", "sse"} or not target.target:
         return None
@@ -100,9 +114,9 @@ def server_of(target: Target | None) -> tuple[str, int | None] | None:
     return (parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)) if parts.hostname else None
 
 
-def uri_of(method: str, params: Json | None) -> str | None:
-    """The URI of the resource that a request or notification is about."""
-    uri = params.get("uri") if params and method in _WITH_URI else None
+def uri_of(params: Json | None) -> str | None:
+    """The URI of the resource that a request or notification `WITH_URI` is about."""
+    uri = params.get("uri") if params else None
     return uri if isinstance(uri, str) else None
 
 

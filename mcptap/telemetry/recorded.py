@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from opentelemetry.context import Context
@@ -16,7 +17,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, get_current_span
 
 from mcptap.cassette.reader import Cassette
-from mcptap.model import Event, Interaction, SessionStart
+from mcptap.model import Event, Interaction, Json, SessionStart
 from mcptap.protocol import VERSION_META, meta_of
 from mcptap.redaction.header import redactor_of
 from mcptap.telemetry import content
@@ -24,10 +25,11 @@ from mcptap.telemetry import conventions as names
 from mcptap.telemetry.context import parent_of, recorded_span
 from mcptap.telemetry.operation import (
     SUCCESS,
+    WITH_URI,
     Attribute,
     Attributes,
-    Connection,
     Ending,
+    Operation,
     ending_of_error,
     ending_of_result,
     ending_without_answer,
@@ -101,9 +103,14 @@ class _Request:
         session = sessions.get(interaction.session)
         version = meta_of(interaction.params).get(VERSION_META) or versions.get(interaction.session)
         upstream = cassette.header.upstream
-        self._front = Connection(version, session.transport if session else "memory")
-        self._back = Connection(
-            version, upstream.transport if upstream else "memory", server=server_of(upstream)
+        self._front = partial(
+            operation_of, version=version, transport=session.transport if session else "memory"
+        )
+        self._back = partial(
+            operation_of,
+            version=version,
+            transport=upstream.transport if upstream else "memory",
+            server=server_of(upstream),
         )
         self._parent, self._context = self._place()
 
@@ -149,7 +156,7 @@ class _Request:
     def _place(self) -> tuple[SpanContext | None, SpanContext]:
         """The parent that the client named, and the span itself."""
         interaction = self._interaction
-        context, _ = parent_of(interaction.params, around=Context())
+        context, _ = parent_of(meta_of(interaction.params), around=Context())
         named = get_current_span(context).get_span_context()
         parent = named if named.is_valid else None
         own = recorded_span(interaction.trace_id, interaction.span_id)
@@ -185,7 +192,7 @@ class _Request:
         self,
         kind: SpanKind,
         said: Interaction | Event,
-        connection: Connection,
+        describe: Callable[[str, Json | None], Operation],
         place: tuple[SpanContext, SpanContext | None],
         times: tuple[float, float],
         ending: Ending,
@@ -195,9 +202,9 @@ class _Request:
     ) -> ReadableSpan:
         """One span: where it stands (itself, its parent) and when (milliseconds from the arrival)."""
         method, params = said.method, said.params
-        operation = operation_of(method, params, connection)
+        operation = describe(method, params)
         attributes = {**operation.attributes, **ending.metric_attributes(), **(more or {})}
-        if (uri := uri_of(method, params)) is not None:
+        if method in WITH_URI and (uri := uri_of(params)) is not None:
             attributes[names.RESOURCE_URI] = content.redacted_text(self._redact, "uri", uri)
         if ending.outcome is not None:
             attributes[names.OUTCOME] = ending.outcome

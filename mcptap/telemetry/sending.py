@@ -53,6 +53,9 @@ class Delivery:
         name: What the user calls it.
         complaints: Hears of failures.
 
+    Attributes:
+        take: Takes a span that has ended.
+
     Raises:
         ValueError: A variable ``OTEL_BSP_…`` has no use.
     """
@@ -62,18 +65,13 @@ class Delivery:
         self._name = name
         self._complaints = complaints
         self._batching = Batching(self._send, limits_of(os.environ))
-        self._ended = 0
         self._delivered = 0
+        self.take = self._batching.take
 
     @property
     def dropped(self) -> int:
         """How many spans were not delivered (yet)."""
-        return self._ended - self._delivered
-
-    def take(self, span: DirectSpan) -> None:
-        """Take a span that has ended."""
-        self._ended += 1
-        self._batching.take(span)
+        return self._batching.taken - self._delivered
 
     def shutdown(self) -> None:
         """Send what is left; it may take as long as the exporter likes."""

@@ -82,7 +82,7 @@ def set_up(settings: Settings, report: Callable[[str], None], service: str | Non
     tracing, instruments, provider = None, None, None
     if deliveries:
         scope = InstrumentationScope(names.SCOPE, __version__)
-        tracing = DirectTracing(deliveries, about, scope, _sampler())
+        tracing = DirectTracing([each.take for each in deliveries], about, scope, _sampler())
     if readers:
         provider = MeterProvider(readers, about, shutdown_on_exit=False)
         counted = _counted(settings, readers, about)

@@ -15,13 +15,14 @@ from starlette.requests import Request
 from mcptap.exchange import Exchange, Session
 from mcptap.model import Json
 from mcptap.player import Hit
+from mcptap.protocol import meta_of
 from mcptap.tap.channel import as_result
 from mcptap.tap.hop import TapContext
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.channel import TracedChannel, TracedSession
 from mcptap.telemetry.context import parent_of, recorded_span
-from mcptap.telemetry.operation import Attribute, Connection
-from mcptap.telemetry.telemetry import Telemetry
+from mcptap.telemetry.operation import Attribute, operation_of
+from mcptap.telemetry.telemetry import Telemetry, agree, version_of
 from mcptap.telemetry.traced import Traced, given_up
 from mcptap.telemetry.tracing import SERVER, Span
 
@@ -94,19 +95,7 @@ async def trace_request(
         to_wire: Gives the wire form of that.
     """
     telemetry, session = scene.telemetry, exchange.session
-    _hear(scene, session)
-    parent, links = parent_of(exchange.params, request.headers if request is not None else None)
-    traced = Traced(
-        telemetry,
-        SERVER,
-        exchange.method,
-        exchange.params,
-        _connection(telemetry, session, exchange.params, request),
-        parent=parent,
-        links=links,
-        request_id=exchange.id,
-        more=_client(request),
-    )
+    traced = _begin(scene, session, exchange.method, exchange.params, request, exchange.id)
     token = None
     if traced.span is not None:
         exchange.span = traced.span
@@ -119,7 +108,8 @@ async def trace_request(
     except BaseException as error:
         if exchange.cancelled() is not None and traced.span is not None:
             traced.span.event("notifications/cancelled", {names.METHOD: "notifications/cancelled"})
-        traced.raised(error, given_up(exchange), _findings(scene, exchange, traced))
+        _tell(scene, exchange, traced)
+        traced.raised(error, given_up(exchange))
         raise
     finally:
         exchange.channel = channel  # else request and channel would hold each other until a collection
@@ -127,9 +117,13 @@ async def trace_request(
             detach(token)
     wire = to_wire(result)
     if exchange.method == "initialize":
-        telemetry.agreed(session, wire)
-        traced.agreed(telemetry.version_of(session, None))
-    traced.answered(wire, _findings(scene, exchange, traced))
+        agree(session, wire)
+        http_version = None if request is None else request.scope.get("http_version")
+        traced.agreed(
+            operation_of("initialize", exchange.params, session.version, session.transport, http_version)
+        )
+    _tell(scene, exchange, traced)
+    traced.answered(wire)
     return result
 
 
@@ -142,43 +136,55 @@ async def trace_notification(
     pass_on: Callable[[], Awaitable[T]],
 ) -> T:
     """Pass a client's notification on inside a span."""
-    _hear(scene, session)
-    parent, links = parent_of(params, request.headers if request is not None else None)
-    connection = _connection(scene.telemetry, session, params, request)
-    traced = Traced(
-        scene.telemetry, SERVER, method, params, connection,
-        parent=parent, links=links, more=_client(request),
-    )  # fmt: skip
-    token = attach(parent if traced.span is None else traced.span.within())
+    traced = _begin(scene, session, method, params, request)
+    token = None if traced.span is None else attach(traced.span.within())
     try:
         result = await pass_on()
     except BaseException as error:
         traced.raised(error, "disconnected")
         raise
     finally:
-        detach(token)
+        if token is not None:
+            detach(token)
     traced.end()
     return result
 
 
+def _begin(
+    scene: Scene,
+    session: Session,
+    method: str,
+    params: Json | None,
+    request: Request | None,
+    number: str | int | None = None,
+) -> Traced:
+    """Open the span of what a client has sent; ``number`` is its JSON-RPC id."""
+    if scene.telemetry not in session.heard_by:
+        _hear(scene, session)
+    meta = meta_of(params)
+    version = version_of(session, meta)
+    if request is None:
+        parent, links = parent_of(meta)
+        operation = operation_of(method, params, version, session.transport)
+        about: dict[str, Attribute] = {}
+    else:
+        parent, links = parent_of(meta, request.headers)
+        http_version = request.scope.get("http_version")
+        operation = operation_of(method, params, version, session.transport, http_version)
+        about = _client(request)
+    if number is not None:
+        about[names.REQUEST_ID] = str(number)
+    return Traced(scene.telemetry, SERVER, operation, params, parent, links, about)
+
+
 def _hear(scene: Scene, session: Session) -> None:
     """Trace from now on what the server says to this session outside any request."""
-    if scene.telemetry not in session.heard_by:
-        session.heard_by.add(scene.telemetry)
-        session.channel = TracedSession(session.channel, scene.telemetry, session, scene.relayed)
+    session.heard_by.add(scene.telemetry)
+    session.channel = TracedSession(session.channel, scene.telemetry, session, scene.relayed)
 
 
-def _connection(
-    telemetry: Telemetry, session: Session, params: Json | None, request: Request | None
-) -> Connection:
-    version = telemetry.version_of(session, params)
-    return Connection(version, session.transport, request.scope.get("http_version") if request else None)
-
-
-def _client(request: Request | None) -> dict[str, Attribute] | None:
+def _client(request: Request) -> dict[str, Attribute]:
     """Who asks, as far as HTTP tells."""
-    if request is None:
-        return None
     attributes: dict[str, Attribute] = {}
     if request.client is not None:
         attributes[names.CLIENT_ADDRESS] = request.client.host
@@ -188,16 +194,18 @@ def _client(request: Request | None) -> dict[str, Attribute] | None:
     return attributes
 
 
-def _findings(scene: Scene, exchange: Exchange, traced: Traced) -> dict[str, Attribute] | None:
-    """What mcptap itself has to say of a request; the span gets a link to the recorded one."""
+def _tell(scene: Scene, exchange: Exchange, traced: Traced) -> None:
+    """Say in its span what mcptap has to say of a request; the span gets a link to the recorded one."""
     span = traced.span
-    if span is None or not span.recording:
-        return None
-    notes = exchange.notes
+    if span is None:
+        return
+    notes, found = exchange.notes, span.attributes
     own = time.perf_counter() - traced.started
     if exchange.sent_at is not None and exchange.answered_at is not None:
         own = max(0.0, own - (exchange.answered_at - exchange.sent_at))
-    found: dict[str, Attribute] = {names.PROXY_DURATION: own}
+    found[names.PROXY_DURATION] = own
+    if not notes:
+        return
     if "seq" in notes and scene.recorded_to is not None:
         found[names.CASSETTE], found[names.SEQ] = str(scene.recorded_to), notes["seq"]
     hit = notes.get("replayed")
@@ -210,7 +218,6 @@ def _findings(scene: Scene, exchange: Exchange, traced: Traced) -> dict[str, Att
         found[names.REPLAYED], found[names.MATCH] = False, "miss"
     if "gap" in notes:
         found[names.GAP] = True
-    return found
 
 
 def _link(span: Span, hit: Hit) -> None:

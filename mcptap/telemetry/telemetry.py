@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias
-from weakref import WeakKeyDictionary
+from typing import Any, TypeAlias
 
 from opentelemetry import metrics, trace
 
 from mcptap import __version__
 from mcptap.exchange import Session
 from mcptap.model import Json
-from mcptap.protocol import VERSION_META, meta_of
+from mcptap.protocol import VERSION_META
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.metrics import Instruments
 from mcptap.telemetry.tracing import ApplicationTracing, Tracing
 
 Redact: TypeAlias = Callable[[Json], Json]
-_MODERN: Final = "modern"
 
 
 @dataclass(slots=True, eq=False)
@@ -42,25 +40,26 @@ class Telemetry:
     redact: Redact = lambda value: value
     scrape: Callable[[str], tuple[bytes, str]] | None = None
     close: Callable[[], None] = lambda: None
-    _versions: WeakKeyDictionary[Session, str] = field(default_factory=WeakKeyDictionary)
 
     @property
     def on(self) -> bool:
         """Whether anything goes anywhere."""
         return self.tracing is not None or self.instruments is not None
 
-    def version_of(self, session: Session, params: Json | None) -> str | None:
-        """The protocol version of a request: it says so itself, or its session has agreed on one."""
-        if session.era == _MODERN:
-            version = meta_of(params).get(VERSION_META)
-            return version if isinstance(version, str) else None
-        return self._versions.get(session)
 
-    def agreed(self, session: Session, result: Json) -> None:
-        """Learn the version from the result of an ``initialize``."""
-        version = result.get("protocolVersion")
-        if isinstance(version, str):
-            self._versions[session] = version
+def version_of(session: Session, meta: Mapping[str, Any]) -> str | None:
+    """The protocol version of a request: its ``_meta`` says so, or its session has agreed on one."""
+    if session.era == "handshake":
+        return session.version
+    version = meta.get(VERSION_META)
+    return version if isinstance(version, str) else None
+
+
+def agree(session: Session, result: Json) -> None:
+    """Note the version that the result of an ``initialize`` names."""
+    version = result.get("protocolVersion")
+    if isinstance(version, str):
+        session.version = version
 
 
 def of_application() -> Telemetry:

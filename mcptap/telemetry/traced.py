@@ -18,18 +18,17 @@ from mcptap.telemetry import conventions as names
 from mcptap.telemetry.operation import (
     NOTHING,
     SUCCESS,
+    WITH_URI,
     Attribute,
-    Attributes,
-    Connection,
     Ending,
+    Operation,
     ending_of_error,
     ending_of_result,
     ending_without_answer,
-    operation_of,
     uri_of,
 )
 from mcptap.telemetry.telemetry import Telemetry
-from mcptap.telemetry.tracing import SERVER, UNSET, Span
+from mcptap.telemetry.tracing import SERVER, Span
 
 
 class Traced:
@@ -38,104 +37,82 @@ class Traced:
     Args:
         telemetry: Where its span and its duration go.
         kind: SERVER where it came in, CLIENT where it goes out.
-        method: Its method.
+        operation: What it is.
         params: Its params.
-        connection: What it came in or goes out on.
         parent: The span that its own is inside of, or the context.
         links: The spans that it is linked to.
-        request_id: Its JSON-RPC id.
-        more: Further attributes of the span.
+        about: What else is known of it; the span keeps the dict.
 
     Attributes:
+        operation: What it is.
         span: Its span, where there are spans.
         started: When it was begun, by `time.perf_counter`.
     """
 
-    __slots__ = ("_agreed", "_kind", "_method", "_operation", "_telemetry", "span", "started")
+    __slots__ = ("_kind", "_telemetry", "operation", "span", "started")
 
     def __init__(
         self,
         telemetry: Telemetry,
         kind: SpanKind,
-        method: str,
+        operation: Operation,
         params: Json | None,
-        connection: Connection,
-        *,
         parent: Context | Span,
         links: Sequence[SpanContext] = (),
-        request_id: str | int | None = None,
-        more: dict[str, Attribute] | None = None,
+        about: dict[str, Attribute] | None = None,
     ) -> None:
         self.started = time.perf_counter()
         self._telemetry = telemetry
         self._kind = kind
-        self._method = method
-        self._operation = operation_of(method, params, connection)
-        self._agreed: Attributes = NOTHING
+        self.operation = operation
         self.span: Span | None = None
         if telemetry.tracing is not None:
-            attributes: dict[str, Attribute] = {}
-            if request_id is not None:
-                attributes[names.REQUEST_ID] = str(request_id)
-            if (uri := uri_of(method, params)) is not None:
+            attributes = {} if about is None else about
+            if operation.method in WITH_URI and (uri := uri_of(params)) is not None:
                 attributes[names.RESOURCE_URI] = content.redacted_text(telemetry.redact, "uri", uri)
-            if more:
-                attributes |= more
             if telemetry.capture_content and params:
-                attributes |= content.of_params(method, telemetry.redact(params))
-            self.span = telemetry.tracing.start(self._operation, kind, parent, attributes, links)
+                attributes |= content.of_params(operation.method, telemetry.redact(params))
+            self.span = telemetry.tracing.start(operation, kind, parent, attributes, links)
 
-    def agreed(self, version: str | None) -> None:
-        """Note the protocol version that an ``initialize`` has led to."""
-        if version is not None:
-            self._agreed = {names.PROTOCOL_VERSION: version}
+    def agreed(self, operation: Operation) -> None:
+        """Note what it is now that an ``initialize`` has led to a protocol version."""
+        self.operation = operation
+        if self.span is not None:
+            self.span.operation = operation
 
-    def answered(self, result: Json, more: dict[str, Attribute] | None = None) -> None:
+    def answered(self, result: Json) -> None:
         """End it with a result."""
-        if self.span is not None and self._telemetry.capture_content and self._method == "tools/call":
+        method = self.operation.method
+        if self.span is not None and self._telemetry.capture_content and method == "tools/call":
             self.span.attributes |= content.of_result(self._telemetry.redact(result))
-        self.end(ending_of_result(self._method, result), more)
+        self.end(ending_of_result(method, result))
 
-    def raised(
-        self, error: BaseException, without: Outcome, more: dict[str, Attribute] | None = None
-    ) -> None:
+    def raised(self, error: BaseException, without: Outcome) -> None:
         """End it with an exception; ``without`` is why there is no answer if it is cancelled."""
-        self.end(_ending_of(error, without, server=self._kind is SERVER), more)
+        self.end(_ending_of(error, without, server=self._kind is SERVER))
 
-    def end(self, ending: Ending = SUCCESS, more: dict[str, Attribute] | None = None) -> None:
-        """End it.
-
-        Args:
-            ending: How.
-            more: Further attributes of the span.
-        """
-        instruments = self._telemetry.instruments
+    def end(self, ending: Ending = SUCCESS) -> None:
+        """End it."""
+        instruments, span = self._telemetry.instruments, self.span
         if instruments is not None:
             server = self._kind is SERVER
             histogram = instruments.server_operation if server else instruments.client_operation
-            known: Attributes = NOTHING
-            if ending is not SUCCESS or self._agreed:
-                known = {**self._agreed, **ending.metric_attributes()}
-            seconds = time.perf_counter() - self.started
-            histogram.record(seconds, self._operation, known, self.span)
-        if (span := self.span) is None:
+            known = NOTHING if ending is SUCCESS else ending.metric_attributes()
+            histogram.record(time.perf_counter() - self.started, self.operation, known, span)
+        if span is None:
             return
         if ending is SUCCESS:
-            status = UNSET
-        else:
-            span.attributes |= ending.metric_attributes()
-            if ending.outcome is not None:
-                span.attributes[names.OUTCOME] = ending.outcome
-            status = UNSET
-            if ending.error_type is not None:
-                said = ending.description
-                said = said and content.redacted_text(self._telemetry.redact, "message", said)
-                status = Status(StatusCode.ERROR, said)
-        if self._agreed:
-            span.attributes.update(self._agreed)
-        if more:
-            span.attributes |= more
-        span.end(status)
+            span.end()
+            return
+        span.attributes |= ending.metric_attributes()
+        if ending.outcome is not None:
+            span.attributes[names.OUTCOME] = ending.outcome
+        if ending.error_type is None:
+            span.end()
+            return
+        said = ending.description
+        said = said and content.redacted_text(self._telemetry.redact, "message", said)
+        span.end(Status(StatusCode.ERROR, said))
 
 
 def given_up(exchange: Exchange) -> Outcome:

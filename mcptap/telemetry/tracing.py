@@ -31,11 +31,13 @@ class Span(Protocol):
     """A span that is open.
 
     Attributes:
+        operation: Its name and the attributes that it shares with others, as they are known by its end.
         around: The context that it was opened in.
         recording: Whether anybody will see it.
         attributes: Further attributes; they are taken when it ends.
     """
 
+    operation: Operation
     around: Context
     recording: bool
     attributes: dict[str, Attribute]
@@ -126,12 +128,13 @@ class ApplicationTracing:
             {**operation.attributes, **attributes},
             [Link(context) for context in links] or None,
         )
-        return _ApplicationSpan(span, around)
+        return _ApplicationSpan(span, operation, around)
 
 
 class _ApplicationSpan:
-    def __init__(self, span: ApiSpan, parent: Context) -> None:
+    def __init__(self, span: ApiSpan, operation: Operation, parent: Context) -> None:
         self._span = span
+        self._begun_as = self.operation = operation
         self._context = span.get_span_context()
         self.around = parent
         self.recording = span.is_recording()
@@ -163,6 +166,8 @@ class _ApplicationSpan:
         self._span.add_link(context)
 
     def end(self, status: Status = UNSET) -> None:
+        if self.operation is not self._begun_as:
+            self._span.set_attributes(self.operation.attributes)
         self._span.set_attributes(self.attributes)
         if status is not UNSET:
             self._span.set_status(status)

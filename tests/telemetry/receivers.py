@@ -172,4 +172,6 @@ def _span(span: Any, scope: str, resource: Mapping[str, Any]) -> ReceivedSpan:
 
 
 def _values(attributes: Any) -> dict[str, Any]:
-    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
+    values = {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
+    assert len(values) == len(attributes), "a name is there twice"
+    return values

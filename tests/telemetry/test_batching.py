@@ -16,9 +16,9 @@ from opentelemetry.trace import SpanKind
 
 from mcptap.telemetry.batching import Batching, Limits, limits_of
 from mcptap.telemetry.direct import DirectSpan, DirectTracing
-from mcptap.telemetry.operation import Connection, operation_of
+from mcptap.telemetry.operation import operation_of
 
-PING = operation_of("ping", None, Connection(None, "stdio"))
+PING = operation_of("ping", None, None, "stdio")
 PATIENCE = 60.0
 
 

@@ -7,7 +7,7 @@ constants of the package ``opentelemetry-semantic-conventions``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from opentelemetry.context import Context
@@ -35,7 +35,7 @@ from mcptap.exchange import RpcError
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.durations import Counted
 from mcptap.telemetry.metrics import Instruments
-from mcptap.telemetry.operation import Connection, operation_of
+from mcptap.telemetry.operation import Server, operation_of
 from mcptap.telemetry.private import add_to_collected
 from mcptap.telemetry.telemetry import Telemetry
 from mcptap.telemetry.traced import Traced
@@ -67,8 +67,9 @@ PACKAGE = {
     names.CLIENT_SESSION_DURATION: mcp_metrics.MCP_CLIENT_SESSION_DURATION,
 }
 
-HTTP = Connection("2026-07-28", "http", "1.1", ("example.com", 443))
-PIPE = Connection("2025-11-25", "stdio")
+Connection: TypeAlias = tuple[str | None, str, str | None, Server | None]
+HTTP: Connection = ("2026-07-28", "http", "1.1", ("example.com", 443))
+PIPE: Connection = ("2025-11-25", "stdio", None, None)
 CALL = {"name": "add", "arguments": {"a": 1}}
 NETWORK = {
     "mcp.protocol.version": "2026-07-28",
@@ -145,7 +146,8 @@ def test_spans_and_metrics_have_what_the_conventions_require_and_nothing_else(
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False).get_meter("test"))
     telemetry = Telemetry(ApplicationTracing(provider.get_tracer("test")), instruments)
-    traced = Traced(telemetry, kind, method, params, connection, parent=Context(), request_id=7)
+    operation = operation_of(method, params, *connection)
+    traced = Traced(telemetry, kind, operation, params, Context(), about={names.REQUEST_ID: "7"})
     if isinstance(outcome, dict) and "an" not in outcome:
         traced.answered(outcome)
     else:
@@ -177,7 +179,7 @@ def test_the_four_histograms_have_the_boundaries_and_the_unit_of_the_conventions
     if counted is not None:
         add_to_collected(reader, counted.added_to)
     histogram = getattr(Instruments(meter, counted), f"{side}_{of}")
-    histogram.record(0.3, operation_of("ping", None, PIPE))
+    histogram.record(0.3, operation_of("ping", None, *PIPE))
     data: Any = reader.get_metrics_data()
     ((metric,),) = [scope.metrics for each in data.resource_metrics for scope in each.scope_metrics]
     assert (metric.name, metric.unit) == (f"mcp.{side}.{of}.duration", "s")
@@ -198,7 +200,8 @@ def test_content_is_shown_only_where_it_is_asked_for_and_only_redacted() -> None
             capture_content=capture,
             redact=lambda value: {**value, "arguments": {"password": "gone", "a": 1}},
         )
-        traced = Traced(telemetry, SpanKind.SERVER, "tools/call", params, PIPE, parent=Context())
+        operation = operation_of("tools/call", params, *PIPE)
+        traced = Traced(telemetry, SpanKind.SERVER, operation, params, Context())
         traced.answered({"content": []})
         shown[capture] = dict(exporter.get_finished_spans()[0].attributes or {})
     assert set(shown[True]) - set(shown[False]) == {"gen_ai.tool.call.arguments", "gen_ai.tool.call.result"}

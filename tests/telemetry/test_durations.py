@@ -19,12 +19,12 @@ from mcptap.telemetry import durations
 from mcptap.telemetry.direct import DirectTracing
 from mcptap.telemetry.durations import Counted, can_count
 from mcptap.telemetry.metrics import Instruments
-from mcptap.telemetry.operation import Connection, Operation, operation_of
+from mcptap.telemetry.operation import Operation, operation_of
 from mcptap.telemetry.private import add_to_collected
 
 RESOURCE = Resource({"service.name": "test"})
 SCOPE = InstrumentationScope("mcptap", "1")
-OPERATIONS = {tool: Operation("", {"tool": tool}) for tool in "abc"}
+OPERATIONS = {tool: Operation("", "", {"tool": tool}) for tool in "abc"}
 RECORDED = st.lists(st.tuples(st.floats(0, 1000), st.sampled_from(["a", "b", "c"])), max_size=30)
 
 
@@ -86,14 +86,14 @@ def test_attributes_that_never_end_are_summed_up(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(durations, "_MOST_SERIES", 2)
     measured = Measured(counted=True)
     for number in range(5):
-        measured.instruments.server_operation.record(1.0, Operation("", {"tool": str(number)}))
+        measured.instruments.server_operation.record(1.0, Operation("", "", {"tool": str(number)}))
     metric = measured.metrics()["mcp.server.operation.duration"]
     counts = {tuple(each.attributes.items()): each.count for each in metric.data.data_points}
     assert counts == {(("tool", "0"),): 1, (("tool", "1"),): 1, (("otel.metric.overflow", True),): 3}
 
 
 def test_the_last_sampled_span_of_a_bucket_is_its_exemplar_until_it_is_collected() -> None:
-    measured, operation = Measured(counted=True), operation_of("ping", None, Connection(None, "stdio"))
+    measured, operation = Measured(counted=True), operation_of("ping", None, None, "stdio")
 
     def spans(sampler: Any) -> list[Any]:
         tracing = DirectTracing([], RESOURCE, SCOPE, sampler)

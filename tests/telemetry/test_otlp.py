@@ -109,15 +109,13 @@ def test_the_bytes_of_our_own_spans_say_the_same_as_their_readable_form(
 ) -> None:
     ended: list[DirectSpan] = []
 
-    class Taker:
-        take = staticmethod(ended.append)
-
-    tracing = DirectTracing([Taker()], RESOURCE, SCOPE, ALWAYS_ON, SpanLimits(max_events=2))
+    shared = {key: value for key, value in shared.items() if key not in own}
+    tracing = DirectTracing([ended.append], RESOURCE, SCOPE, ALWAYS_ON, SpanLimits(max_events=2))
     around = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent))
-    span = tracing.start(Operation("näme", shared), kind, around, own, links)
+    span = tracing.start(Operation("ping", "näme", shared), kind, around, own, links)
     for event in events:
         span.event(event, {"a": 1})
-    tracing.start(Operation("inside", shared), kind, span, own).end()
+    tracing.start(Operation("ping", "inside", shared), kind, span, own).end()
     span.end(status)
     readable = [each.readable() for each in ended]
     assert ExportTraceServiceRequest.FromString(encode_direct(ended)) == encode_spans(readable)

@@ -16,7 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from mcptap.errors import UsageError
-from mcptap.telemetry.operation import Connection, operation_of
+from mcptap.telemetry.operation import operation_of
 from mcptap.telemetry.sending import Complaints, end_soon
 from mcptap.telemetry.settings import Settings
 from mcptap.telemetry.setup import set_up
@@ -24,7 +24,7 @@ from mcptap.telemetry.telemetry import Telemetry
 from tests.http.running import MCPTAP, ROOT
 from tests.telemetry.receivers import Protocol, collector
 
-PING = operation_of("ping", None, Connection("2025-11-25", "stdio"))
+PING = operation_of("ping", None, "2025-11-25", "stdio")
 
 
 @pytest.fixture
