@@ -17,6 +17,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.semconv._incubating.attributes import (
     client_attributes,
@@ -33,13 +34,14 @@ from opentelemetry.trace import SpanKind
 
 from mcptap.exchange import RpcError
 from mcptap.telemetry import conventions as names
+from mcptap.telemetry.direct import DirectSpan, DirectTracing
 from mcptap.telemetry.durations import Counted
 from mcptap.telemetry.metrics import Instruments
 from mcptap.telemetry.operation import Server, operation_of
 from mcptap.telemetry.private import add_to_collected
 from mcptap.telemetry.telemetry import Telemetry
 from mcptap.telemetry.traced import Traced
-from mcptap.telemetry.tracing import ApplicationTracing
+from mcptap.telemetry.tracing import ApplicationTracing, Tracing
 
 PACKAGE = {
     names.METHOD: mcp_attributes.MCP_METHOD_NAME,
@@ -165,6 +167,29 @@ def test_spans_and_metrics_have_what_the_conventions_require_and_nothing_else(
     (point,) = metric.data.data_points
     left_out = {"jsonrpc.request.id", "mcp.resource.uri"}
     assert point.attributes == {key: value for key, value in attributes.items() if key not in left_out}
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["our own span", "an application's span"])
+def test_an_initialize_says_the_version_that_it_has_led_to(*, ours: bool) -> None:
+    exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    ended: list[DirectSpan] = []
+    tracing: Tracing = (
+        DirectTracing([ended.append], Resource({}), InstrumentationScope("test"), DEFAULT_ON)
+        if ours
+        else ApplicationTracing(provider.get_tracer("test"))
+    )
+    instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False).get_meter("test"))
+    before, after = (operation_of("initialize", {}, version, "stdio") for version in (None, "2025-11-25"))
+    traced = Traced(Telemetry(tracing, instruments), SpanKind.SERVER, before, {}, Context())
+    traced.agreed(after)
+    traced.answered({"protocolVersion": "2025-11-25"})
+    (span,) = [each.readable() for each in ended] if ours else exporter.get_finished_spans()
+    assert dict(span.attributes or {}) == {"mcp.method.name": "initialize", **PIPED}
+    data: Any = reader.get_metrics_data()
+    ((metric,),) = [scope.metrics for each in data.resource_metrics for scope in each.scope_metrics]
+    assert [dict(point.attributes) for point in metric.data.data_points] == [dict(span.attributes or {})]
 
 
 @pytest.mark.parametrize("ours", [True, False], ids=["counted by mcptap", "of an application's meter"])
