@@ -205,10 +205,15 @@ class _Way:
     async def _run(self, message: TapContext, innermost: Any) -> Any:
         """Run the FastMCP middleware around the backend, in the context that FastMCP gives it.
 
-        That context costs as much as all else here: without a middleware that wants it there is none.
+        That context costs as much as all else here, and so does FastMCP's way of running them: without a
+        middleware that isn't mcptap's own there is neither.
         """
-        wants = any(getattr(each, "wants_fastmcp_context", True) for each in self._app.middleware)
-        if self._context is None or not wants:
+        middleware = self._app.middleware
+        if not any(getattr(each, "wants_fastmcp_context", True) for each in middleware):
+            for each in reversed(middleware):
+                innermost = partial(each, call_next=innermost)
+            return await innermost(message)
+        if self._context is None:
             return await run_chain(self._app, message, innermost)
         params = cast("Any", message.message)
         context = replace(self._context, method=str(message.method), params=params)
