@@ -8,7 +8,7 @@ request to the next, so their bytes are made once. A test holds this against Ope
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import starmap
 from struct import Struct
 from typing import Any, Final
@@ -38,6 +38,7 @@ _ONE_BYTE: Final = 1 << 7
 """What is shorter has its length in one byte."""
 _TWO_BYTES: Final = 1 << 14
 _HASHED: Final = (str, bool, int)
+_SHORT: Final = 128
 
 
 def encode(spans: Sequence[ReadableSpan]) -> bytes:
@@ -82,8 +83,8 @@ def _direct(span: DirectSpan) -> bytes:
     else:
         parts.append(_FLAGS)
     for key, value in span.attributes.items():
-        make = _OF_ONE_REQUEST.get(key, _attribute)
-        parts.append(make(key, value))
+        make = _OF_ONE_REQUEST.get(key)
+        parts.append(_attribute(key, value) if make is None else make(value))
     if span.trace_state or span.links or span.events:
         parts += _state(span.trace_state), *map(_link, span.links), *map(_event, span.events)
         if dropped := getattr(span.events, "dropped", 0):
@@ -202,34 +203,31 @@ def _varint(number: int) -> bytes:
 _length = lru_cache(maxsize=1024)(_varint)
 
 
-def _varying_text(key: str, value: Any) -> bytes:
-    if not isinstance(value, str):
-        return _attribute(key, value)
-    content = value.encode("utf-8", "replace")
-    return _before_text(key, len(content)) + content
+def _varying_text(key: str) -> Callable[[Any], bytes]:
+    before = [
+        _bytes(9, _key(key) + _bytes(2, _bytes(1, bytes(size))))[: -size or None] for size in range(_SHORT)
+    ]
+
+    def encoded(value: Any) -> bytes:
+        if isinstance(value, str) and len(content := value.encode("utf-8", "replace")) < _SHORT:
+            return before[len(content)] + content
+        return _varying(key, value)
+
+    return encoded
 
 
-@lru_cache(maxsize=256)
-def _before_text(key: str, size: int) -> bytes:
-    return _bytes(9, _key(key) + _bytes(2, _bytes(1, bytes(size))))[: -size or None]
-
-
-def _varying_double(key: str, value: Any) -> bytes:
-    return _before_double(key) + _DOUBLE(value) if isinstance(value, float) else _attribute(key, value)
-
-
-@lru_cache(maxsize=256)
-def _before_double(key: str) -> bytes:
-    return _bytes(9, _pair(key, 0.0))[:-8]
+def _varying_double(key: str) -> Callable[[Any], bytes]:
+    before = _bytes(9, _pair(key, 0.0))[:-8]
+    return lambda value: before + _DOUBLE(value) if isinstance(value, float) else _varying(key, value)
 
 
 def _varying(key: str, value: Any) -> bytes:
     return _bytes(9, _pair(key, value))
 
 
-_OF_ONE_REQUEST: Final[Mapping[str, Callable[[str, Any], bytes]]] = {
-    names.REQUEST_ID: _varying_text,
-    names.PROXY_DURATION: _varying_double,
-    names.SEQ: _varying,
+_OF_ONE_REQUEST: Final[Mapping[str, Callable[[Any], bytes]]] = {
+    names.REQUEST_ID: _varying_text(names.REQUEST_ID),
+    names.PROXY_DURATION: _varying_double(names.PROXY_DURATION),
+    names.SEQ: partial(_varying, names.SEQ),
 }
 """Hardly a span is without one of these attributes, and each has another value."""

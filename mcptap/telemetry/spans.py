@@ -59,23 +59,17 @@ class TelemetryMiddleware(Middleware):
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
 
-    async def __call__(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
-        """Trace one message."""
+    def __call__(  # type: ignore[override]
+        self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]
+    ) -> Awaitable[Any]:
+        """Trace one message; without a coroutine of its own, which every request would go through."""
         if not isinstance(context, TapContext):
-            return await call_next(context)
-        if context.exchange is not None:
-            return await trace_request(
-                self._scene, context.exchange, context.request, lambda: call_next(context), as_result
-            )
-        params = context.message or None
-        return await trace_notification(
-            self._scene,
-            context.session,
-            str(context.method),
-            params,
-            context.request,
-            lambda: call_next(context),
-        )
+            return call_next(context)
+        scene, exchange, request = self._scene, context.exchange, context.request
+        if exchange is not None:
+            return trace_request(scene, exchange, request, lambda: call_next(context), as_result)
+        method, params = str(context.method), context.message or None
+        return trace_notification(scene, context.session, method, params, request, lambda: call_next(context))
 
 
 async def trace_request(
