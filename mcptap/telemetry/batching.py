@@ -64,7 +64,8 @@ class Batching:
 
     def __init__(self, send: Callable[[Sequence[DirectSpan]], None], limits: Limits) -> None:
         self._send = send
-        self._limits = limits
+        self._delay = limits.delay
+        self._most, self._together = limits.waiting, limits.together
         self._waiting: deque[DirectSpan] = deque()
         self._awake = threading.Event()
         self._ending = False
@@ -76,9 +77,9 @@ class Batching:
         """Take a span that has ended; drop it if too many wait already."""
         self.taken += 1
         waiting = len(self._waiting)
-        if waiting < self._limits.waiting:
+        if waiting < self._most:
             self._waiting.append(span)
-            if waiting + 1 == self._limits.together:
+            if waiting + 1 == self._together:
                 self._awake.set()
 
     def shutdown(self) -> None:
@@ -89,16 +90,16 @@ class Batching:
 
     def _work(self) -> None:
         while not self._ending:
-            full = self._awake.wait(self._limits.delay)
+            full = self._awake.wait(self._delay)
             self._awake.clear()
             if not full and not self._ending:
                 self._send_some()
-            while len(self._waiting) >= self._limits.together:
+            while len(self._waiting) >= self._together:
                 self._send_some()
         while self._waiting:
             self._send_some()
 
     def _send_some(self) -> None:
-        count = min(len(self._waiting), self._limits.together)
+        count = min(len(self._waiting), self._together)
         if count:
             self._send([self._waiting.popleft() for _ in range(count)])

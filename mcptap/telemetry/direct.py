@@ -40,7 +40,7 @@ _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DirectTracing:
     """Opens spans that go straight to where they are sent from (`mcptap.telemetry.tracing.Tracing`).
 

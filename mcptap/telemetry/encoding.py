@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import SpanContext, SpanKind, TraceState
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, TraceState
 
 from mcptap.telemetry import conventions as names
-from mcptap.telemetry.direct import DirectSpan
+from mcptap.telemetry.direct import DirectSpan, DirectTracing
 from mcptap.telemetry.operation import Operation
 from mcptap.telemetry.tracing import CLIENT, SERVER, UNSET
 
@@ -43,24 +43,41 @@ _SHORT: Final = 128
 
 def encode(spans: Sequence[ReadableSpan]) -> bytes:
     """The body of an ``ExportTraceServiceRequest``; all spans have one resource and one scope."""
-    return _request(spans[0], [_span(span) for span in spans])
+    return _request(_envelope(spans[0]), [_span(span) for span in spans])
 
 
 def encode_direct(spans: Sequence[DirectSpan]) -> bytes:
     """The same of mcptap's own spans."""
-    return _request(spans[0].readable(), [_direct(span) for span in spans])
+    return _request(_envelope_of(spans[0].tracing), [_direct(span) for span in spans])
 
 
-def _request(first: ReadableSpan, bodies: Sequence[bytes]) -> bytes:
+@lru_cache(maxsize=4)
+def _envelope_of(tracing: DirectTracing) -> tuple[bytes, bytes]:
+    return _envelope(
+        ReadableSpan(
+            "",
+            context=INVALID_SPAN_CONTEXT,
+            resource=tracing.resource,
+            instrumentation_scope=tracing.scope,
+        )
+    )
+
+
+def _envelope(first: ReadableSpan) -> tuple[bytes, bytes]:
+    """What comes before the spans in the resource, and what in the scope."""
     envelope = encode_spans([first]).resource_spans[0]
     envelope.scope_spans[0].ClearField("spans")
     scope = envelope.scope_spans[0].SerializeToString()
-    parts: list[bytes] = []
+    envelope.ClearField("scope_spans")
+    return envelope.SerializeToString(), scope
+
+
+def _request(envelope: tuple[bytes, bytes], bodies: Sequence[bytes]) -> bytes:
+    resource, scope = envelope
+    parts = [scope]
     for body in bodies:
         parts += b"\x12", _length(len(body)), body
-    scope += b"".join(parts)
-    envelope.ClearField("scope_spans")
-    return _bytes(1, envelope.SerializeToString() + _bytes(2, scope))
+    return _bytes(1, resource + _bytes(2, b"".join(parts)))
 
 
 def _direct(span: DirectSpan) -> bytes:

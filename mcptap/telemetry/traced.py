@@ -83,9 +83,9 @@ class Traced:
     def answered(self, result: Json) -> None:
         """End it with a result."""
         method = self.operation.method
-        if self.span is not None and self._telemetry.capture_content and method == "tools/call":
+        if self._telemetry.capture_content and self.span is not None and method == "tools/call":
             self.span.attributes |= content.of_result(self._telemetry.redact(result))
-        self.end(ending_of_result(method, result))
+        self.end(ending_of_result(method, result) if "isError" in result else SUCCESS)
 
     def raised(self, error: BaseException, without: Outcome) -> None:
         """End it with an exception; ``without`` is why there is no answer if it is cancelled."""
