@@ -6,8 +6,9 @@ so each says which members of a line it needs.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -19,7 +20,13 @@ OUTCOMES: Final = ("ok", "tool error", "error", "input_required", "cancelled", "
 BODIES: Final = ("params", "result", "error")
 """The columns that hold what was said itself; they are read only where they are asked for."""
 
+LONGEST_LINE: Final = 16 << 20
+"""Bytes that a line may have; DuckDB holds two of this length for each thread."""
+
 _ENUM: Final = f"ENUM ({', '.join(repr(outcome) for outcome in OUTCOMES)})"
+UNANSWERED: Final = f"'unanswered'::{_ENUM}"
+"""The outcome of a request that has no answer, in SQL."""
+
 _NAMED: Final = "('tools/call', 'prompts/get')"
 
 
@@ -110,6 +117,11 @@ _FIELDS: Final = {
     "why": "VARCHAR",
 }
 
+# What is wrong with a line must be found even where a query needs neither the line nor the member: DuckDB leaves out
+# columns that nobody reads, and filters before it computes the others.
+_KIND: Final = "CASE WHEN kind IS NULL AND mcptap IS NULL THEN error('a line has no kind') ELSE kind END"
+_CHECKED: Final = "session IS NULL OR session IS NOT NULL"
+
 _EVENTS: Final = """
     CASE WHEN kind = 'event' THEN
         [{'at_ms': at_ms, 'source': "from", 'method': method, 'asked': ms IS NOT NULL OR result IS NOT NULL OR error IS NOT NULL, 'failed': error IS NOT NULL, 'ms': ms}]
@@ -124,15 +136,17 @@ _REST: Final = """
         WHEN 'gap' THEN json_object('lost', lost, 'why', why)
     END
 """
-_UNFINISHED: Final = "WHEN contains(result, '\"input_required\"') AND (result->>'$.resultType') = 'input_required' THEN 'input_required'"
-# An answer is searched for a word before it is parsed once more for it: hardly any has it.
-_OUTCOME: Final = """
-    (CASE WHEN outcome IS NOT NULL THEN outcome
-    WHEN error IS NOT NULL THEN 'error'
-    WHEN contains(result, '"isError":true') AND (result->>'$.isError') = 'true' THEN 'tool error'
-    {unfinished}
-    WHEN result IS NOT NULL THEN 'ok'
-    WHEN kind IN ('interaction', 'end') THEN error('a request has no outcome') END)::{enum}
+# An answer is searched for a word before it is parsed once more for it: hardly any has it. DuckDB looks for the
+# first letter of the word, so that had better be a rare one: quotes aren't.
+_UNFINISHED: Final = f"WHEN contains(result, '_required\"') AND (result->>'$.resultType') = 'input_required' THEN 'input_required'::{_ENUM}"
+# Each branch has the type of the whole: a text would be looked up in the type once a row.
+_OUTCOME: Final = f"""
+    CASE WHEN outcome IS NOT NULL THEN outcome::{_ENUM}
+    WHEN error IS NOT NULL THEN 'error'::{_ENUM}
+    WHEN contains(result, 'Error":true') AND (result->>'$.isError') = 'true' THEN 'tool error'::{_ENUM}
+    {{unfinished}}
+    WHEN result IS NOT NULL THEN 'ok'::{_ENUM}
+    WHEN kind IN ('interaction', 'end') THEN error('a request has no outcome')::{_ENUM} END
 """
 
 
@@ -140,28 +154,32 @@ _STATE: Final = """CASE WHEN contains(result, '"requestState"') AND (result->>'$
     THEN hash(result->>'$.requestState') END"""
 
 
-def lines_query(columns: Collection[str], *, linked: bool, file: int | None = None) -> str:
-    """The query that reads cassettes into the table ``lines``; ``$paths`` are their patterns.
-
-    Args:
-        columns: The columns of an interaction that are wanted.
-        file: The number of the one file; by default the numbers stand in the table ``files``.
-        linked: Whether what links the hops of a chain, and all that is no interaction, is wanted too.
+def lines_query(
+    files: Mapping[str, int], columns: Collection[str], *, linked: bool, longest: int = LONGEST_LINE
+) -> str:
+    """The query that reads cassettes into what is called ``lines``.
 
     A line that says nothing, or not what its kind must, is an error of DuckDB's.
+
+    Args:
+        files: The paths of the cassettes, with their numbers in the table ``files``.
+        columns: The columns of an interaction that are wanted.
+        linked: Whether what links the hops of a chain, and all that is no interaction, is wanted too.
+        longest: How many bytes a line may have.
     """
     whole = not set(BODIES).isdisjoint(columns)
-    several = file is None
-    number = "f.file" if several else f"{file}::INTEGER"
+    several = len(files) > 1
+    number = "f.file" if several else f"{next(iter(files.values()), 0)}::INTEGER"
     selected = ",\n".join(f'{member.sql} AS "{member.name}"' for member in members(columns, linked=linked))
     fields = _FIELDS | ({"params": "JSON"} if whole else {})
     declared = ", ".join(f"'{name}': '{kind}'" for name, kind in fields.items())
+    patterns = ", ".join(map(_pattern, files or [os.devnull]))
     return f"""
-        SELECT {number} AS file, kind, seq, {selected}
-        FROM read_json($paths, columns = {{{declared}}}, format = 'newline_delimited', filename = {several},
-            hive_partitioning = false, maximum_object_size = $longest) AS line
+        SELECT {number} AS file, {_KIND} AS kind, seq, {selected}
+        FROM read_json([{patterns}], columns = {{{declared}}}, format = 'newline_delimited', filename = {several},
+            hive_partitioning = false, maximum_object_size = {longest}) AS line
         {"JOIN files AS f ON line.filename = f.path" if several else ""}
-        WHERE kind IS NOT NULL OR (mcptap IS NULL AND error('a line has no kind'))
+        WHERE {_CHECKED}
     """
 
 
@@ -175,6 +193,12 @@ def members(columns: Collection[str], *, linked: bool) -> list[Member]:
         for member in _members(whole=whole, finished=finished)
         if member.name in wanted or (linked and member.name not in BODIES) or member.name in _ALWAYS
     ]
+
+
+def _pattern(path: str) -> str:
+    """A path as a pattern that only it matches, in SQL."""
+    pattern = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)
+    return "'" + pattern.replace("'", "''") + "'"
 
 
 def columns_in(condition: str) -> set[str]:
@@ -206,7 +230,7 @@ def _members(*, whole: bool, finished: bool) -> tuple[Member, ...]:
     def asked(member: str, *, text: bool = True) -> str:
         return f"(params->{'>' * text}'$.{member}')" if whole else f"params.{member}"
 
-    outcome = _OUTCOME.format(enum=_ENUM, unfinished="" if finished else _UNFINISHED)
+    outcome = _OUTCOME.format(unfinished="" if finished else _UNFINISHED)
     state, ref, retry = asked("requestState"), asked("ref", text=False), asked("inputResponses", text=False)
     return (
         Member("session", "session"),

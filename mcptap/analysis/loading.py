@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
 from mcptap.analysis import columns as known
+from mcptap.analysis.database import Progress, add_files, in_memory, run
 from mcptap.analysis.finding import Source, find
-from mcptap.analysis.salvage import Damage, salvage
+from mcptap.analysis.joining import interactions_query, requests_query
 from mcptap.errors import CassetteError, UsageError
 
-Progress: TypeAlias = Callable[[float], None]
-"""Is told every tenth of a second how many percent have been read."""
+if TYPE_CHECKING:
+    from mcptap.analysis.salvage import Damage
 
-_LONGEST_LINE: Final = 16 << 20  # bytes; DuckDB holds two lines of this length for each thread
-_MOST_THREADS: Final = 8
-_TICK: Final = 0.1
 _VIEWS: Final = ("sessions", "events", "server_requests", "messages", "gaps", "chains")
 
 DEFAULT_COLUMNS: Final = tuple(name for name in known.NAMES if name not in known.BODIES)
@@ -131,20 +127,10 @@ def load(
     known.require_known(columns)
     found = find([paths] if isinstance(paths, (str, os.PathLike)) else paths)
     wanted = [name for name in known.NAMES if name in columns]
-    recordings = Recordings(connection or _database(), wanted)
+    recordings = Recordings(connection or in_memory(), wanted)
     recordings.sources, recordings.passed_over = found.sources, found.passed_over
     _Loading(recordings, linked=views, progress=progress).run()
     return recordings
-
-
-def _database() -> duckdb.DuckDBPyConnection:
-    """A database in memory that uses the processors of this process, and a bounded number of them."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    database = duckdb.connect(config={"threads": min(processors, _MOST_THREADS)})
-    # Rows come in any order anyway, and keeping that of the files costs memory.
-    database.execute("SET preserve_insertion_order = false")
-    database.execute("SET temp_directory = ?", [tempfile.gettempdir()])
-    return database
 
 
 class _Loading:
@@ -156,38 +142,18 @@ class _Loading:
         self._numbers: dict[str, int] = {}
 
     def run(self) -> None:
-        sources = self._recordings.sources
-        self._database.execute(
-            "CREATE OR REPLACE TEMP TABLE files (file INTEGER, path VARCHAR, server VARCHAR,"
-            " upstream VARCHAR, recorded_at TIMESTAMP)"
-        )
-        rows = [self._file(number, source) for number, source in enumerate(sources)]
-        self._database.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?)", rows)
-        if self._progress:
-            self._database.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
-        self._database.execute(
-            f"CREATE OR REPLACE TEMP TABLE lines AS {self._query(None)} LIMIT 0", self._parameters([])
-        )
-        self._add([str(source.path) for source in sources])
+        self._numbers = add_files(self._database, self._recordings.sources)
+        self._database.execute(f"CREATE OR REPLACE TEMP TABLE lines AS {self._query({})} LIMIT 0")
+        self._add(list(self._numbers))
         self._make_views()
 
-    def _query(self, file: int | None) -> str:
-        return known.lines_query(self._recordings.columns, linked=self._linked, file=file)
-
-    def _file(self, number: int, source: Source) -> tuple[object, ...]:
-        header = source.header
-        server, upstream = (header.upstream.name, header.upstream.transport) if header.upstream else ("", "")
-        path = str(source.path)
-        self._numbers[path] = number
-        return number, path, server or "(unnamed)", upstream, _timestamp(source)
-
-    def _parameters(self, paths: Sequence[str], longest: int = _LONGEST_LINE) -> dict[str, object]:
-        return {"paths": [_pattern(path) for path in paths] or [os.devnull], "longest": longest}
+    def _query(self, files: Mapping[str, int], longest: int = known.LONGEST_LINE) -> str:
+        return known.lines_query(files, self._recordings.columns, linked=self._linked, longest=longest)
 
     def _add(self, paths: list[str]) -> None:
         """Read files; where DuckDB can't, halve them until the one is found that has to be salvaged."""
         try:
-            self._insert(paths, self._numbers[paths[0]] if len(paths) == 1 else None)
+            self._insert(self._query({path: self._numbers[path] for path in paths}))
         except duckdb.Error:
             if len(paths) > 1:
                 middle = len(paths) // 2
@@ -196,24 +162,18 @@ class _Loading:
             else:
                 self._salvage(paths[0])
 
-    def _insert(self, paths: Sequence[str], file: int | None, longest: int = _LONGEST_LINE) -> None:
-        statement = f"INSERT INTO lines {self._query(file)}"
-        if self._progress is None:
-            self._database.execute(statement, self._parameters(paths, longest))
-            return
-        with ThreadPoolExecutor(1) as pool:
-            reading = pool.submit(self._database.execute, statement, self._parameters(paths, longest))
-            while wait([reading], _TICK).not_done:
-                self._progress(max(0.0, self._database.query_progress()))
-            reading.result()
+    def _insert(self, query: str) -> None:
+        run(self._database, f"INSERT INTO lines {query}", self._progress)
 
     def _salvage(self, path: str) -> None:
+        from mcptap.analysis.salvage import salvage  # noqa: PLC0415 - hardly a recording needs it
+
         with tempfile.TemporaryDirectory(prefix="mcptap-") as folder:
             copy = Path(folder, "salvaged.jsonl")
             try:
                 damage = salvage(Path(path), copy)
-                longest = max(_LONGEST_LINE, copy.stat().st_size)
-                self._insert([str(copy)], self._numbers[path], longest)
+                longest = max(known.LONGEST_LINE, copy.stat().st_size)
+                self._insert(self._query({str(copy): self._numbers[path]}, longest))
             except (OSError, duckdb.Error) as error:
                 why = str(error).partition("\n")[0]
                 raise CassetteError(f"{path} can't be read: {why}", "leave it out, or restore it") from None
@@ -221,65 +181,17 @@ class _Loading:
             self._recordings.damage.append(damage)
 
     def _make_views(self) -> None:
-        recordings = self._recordings
-        made = known.members(recordings.columns, linked=self._linked)
-        whole = ", ".join(f'"{member.name}"' for member in made)
-        joined = ", ".join(
-            "coalesce(e.outcome, 'unanswered') AS outcome"
-            if member.name == "outcome"
-            else "coalesce(h.events, []) AS events"
-            if member.name == "events"
-            else f'{"b" if member.of == "request" else "e"}.{member.name} AS "{member.name}"'
-            for member in made
-        )
-        happened = (
-            "LEFT JOIN (SELECT file, seq, list(events[1] ORDER BY events[1].at_ms) AS events FROM lines"
-            " WHERE kind = 'event' GROUP BY file, seq) AS h ON h.file = b.file AND h.seq = b.seq"
-            if any(member.name == "events" for member in made)
-            else ""
-        )
-        chosen = ", ".join(
-            f'{column.sql} AS "{column.name}"'
-            for column in known.INTERACTION
-            if column.name in recordings.columns
-        )
-        sessions = (
-            "LEFT JOIN sessions AS s ON s.file_number = i.file AND s.session = i.session"
-            if self._linked
-            else ""
-        )
-        self._database.execute(f"""
-            CREATE OR REPLACE TEMP VIEW requests AS
-            SELECT file, seq, {whole} FROM lines WHERE kind = 'interaction'
-            UNION ALL
-            SELECT b.file, b.seq, {joined}
-            FROM (FROM lines WHERE kind = 'begin') AS b
-            LEFT JOIN (FROM lines WHERE kind = 'end') AS e ON e.file = b.file AND e.seq = b.seq
-            {happened}
-        """)
-        if self._linked:
+        columns, linked = self._recordings.columns, self._linked
+        self._make_view("requests", requests_query(columns, linked=linked))
+        if linked:
             self._database.execute(_sql("sessions.sql"))
-        self._database.execute(f"""
-            CREATE OR REPLACE TEMP VIEW interactions AS
-            SELECT {chosen} FROM requests AS i JOIN files AS c ON c.file = i.file {sessions}
-        """)
-        if self._linked:
+        self._make_view("interactions", interactions_query(columns, linked=linked))
+        if linked:
             self._database.execute(_sql("views.sql"))
+
+    def _make_view(self, name: str, query: str) -> None:
+        self._database.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
 
 
 def _sql(name: str) -> str:
     return resources.files("mcptap.analysis").joinpath(name).read_text(encoding="utf-8")
-
-
-def _pattern(path: str) -> str:
-    """A path as a pattern that only it matches."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)
-
-
-def _timestamp(source: Source) -> datetime:
-    try:
-        return datetime.fromisoformat(source.header.recorded_at).replace(tzinfo=None)
-    except ValueError:
-        raise CassetteError(
-            f"{source.path} is damaged in line 1: its 'recorded_at' is no time", "restore it"
-        ) from None
