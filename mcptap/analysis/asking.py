@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import duckdb
+if TYPE_CHECKING:
+    import duckdb
 
 
 def ask(interactions: duckdb.DuckDBPyRelation, query: str) -> duckdb.DuckDBPyRelation:

@@ -12,10 +12,7 @@ import duckdb
 
 from mcptap.analysis.asking import ask
 from mcptap.analysis.bootstrap import Change, change
-from mcptap.analysis.statistics import PERCENTILES, Group, groups, key_sql
-
-DEFAULT_KEYS: Final = ("method", "tool")
-"""What is compared by default; servers may have other names before and after."""
+from mcptap.analysis.statistics import COMPARED_KEYS, PERCENTILES, Group, groups, key_sql
 
 _SEED: Final = 20260728  # the same recordings give the same interval
 
@@ -37,7 +34,7 @@ class Comparison:
 
 
 def compare(
-    old: duckdb.DuckDBPyRelation, new: duckdb.DuckDBPyRelation, keys: Sequence[str] = DEFAULT_KEYS
+    old: duckdb.DuckDBPyRelation, new: duckdb.DuckDBPyRelation, keys: Sequence[str] = COMPARED_KEYS
 ) -> list[Comparison]:
     """Compare two sets of interactions group by group: in the order of the new ones, then what is gone.
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-import duckdb
+from typing import TYPE_CHECKING, Any, Final
 
 from mcptap.analysis import columns
 from mcptap.analysis.asking import ask
 from mcptap.errors import UsageError
+
+if TYPE_CHECKING:
+    import duckdb
 
 PERIODS: Final = ("minute", "hour", "day")
 """What interactions can be grouped by besides their columns: the time of the request, cut down."""
@@ -22,6 +23,10 @@ PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 """The percentiles that are shown."""
 
 DEFAULT_KEYS: Final = ("server", "method", "tool")
+"""What interactions are grouped by unless something else is asked for."""
+
+COMPARED_KEYS: Final = ("method", "tool")
+"""What is compared by default; servers may have other names before and after."""
 
 NEEDED: Final = ("failure", "ms", "proxy_ms", "bytes")
 """The columns that the numbers of a group are made of."""
@@ -103,17 +108,27 @@ def groups(interactions: duckdb.DuckDBPyRelation, keys: Sequence[str] = DEFAULT_
     Raises:
         UsageError: A key can't be grouped by.
     """
+    return groups_of(ask(interactions, groups_query(keys)).fetchall(), keys)
+
+
+def groups_query(keys: Sequence[str]) -> str:
+    """The query that gives the rows of `groups_of`, of the interactions ``chosen``.
+
+    Raises:
+        UsageError: A key can't be grouped by.
+    """
     selected = "".join(f"{key_sql(key)} AS k{place}, " for place, key in enumerate(keys))
-    rows = ask(
-        interactions,
-        f"""
+    return f"""
         SELECT {selected} count(*), count(*) FILTER (failure = 'error'),
             count(*) FILTER (failure = 'tool error'), count(*) FILTER (failure = 'unanswered'),
             quantile_cont(ms, {list(PERCENTILES.values())}), max(ms), coalesce(sum(ms), 0),
             coalesce(sum(bytes), 0)::BIGINT, quantile_cont(proxy_ms, 0.5), coalesce(sum(proxy_ms), 0)
         FROM chosen GROUP BY ALL
-        """,
-    ).fetchall()
+    """
+
+
+def groups_of(rows: Sequence[tuple[Any, ...]], keys: Sequence[str]) -> list[Group]:
+    """The groups that `groups_query` found, in the order of `groups`."""
     total = sum(row[len(keys) + 6] for row in rows)
     made = [_group(row[: len(keys)], row[len(keys) :], total) for row in rows]
     if set(keys) & set(PERIODS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from mcptap.analysis import Recordings
     from mcptap.analysis.comparison import Comparison
+    from mcptap.analysis.finding import Found
+    from mcptap.analysis.salvage import Damage
     from mcptap.analysis.statistics import Group
     from mcptap.analysis.threshold import Threshold
 
@@ -66,13 +68,11 @@ def command(
     """
     if bool(paths) == bool(compare):
         raise UsageError("name recordings, or two of them with --compare", "see mcptap stats --help")
-    from mcptap.analysis.comparison import DEFAULT_KEYS as COMPARED_KEYS  # noqa: PLC0415 - not for --help
-    from mcptap.analysis.statistics import DEFAULT_KEYS  # noqa: PLC0415
-    from mcptap.analysis.threshold import parse_threshold  # noqa: PLC0415
+    from mcptap.analysis.statistics import COMPARED_KEYS, DEFAULT_KEYS  # noqa: PLC0415 - not for --help
 
     default = COMPARED_KEYS if compare else DEFAULT_KEYS
     keys = tuple(filter(None, (part.strip() for part in by.split(",")))) if by is not None else default
-    thresholds = [parse_threshold(text) for text in fail_if]
+    thresholds = _thresholds(fail_if)
     if not compare and (relative := [each for each in thresholds if each.relative]):
         raise UsageError(
             f"{relative[0].text!r} needs an OLD to compare with", "name it with --compare OLD NEW"
@@ -83,6 +83,14 @@ def command(
         if compare:
             return _compare(reading, *compare, thresholds, as_json=as_json)
         return _show(reading, paths, thresholds, as_json=as_json)
+
+
+def _thresholds(texts: Sequence[str]) -> list[Threshold]:
+    if not texts:
+        return []
+    from mcptap.analysis.threshold import parse_threshold  # noqa: PLC0415 - only where it is asked for
+
+    return [parse_threshold(text) for text in texts]
 
 
 class _Reading:
@@ -97,13 +105,33 @@ class _Reading:
         self._where = where
         self._columns = columns_for(keys) | columns_in(f"{self._since} {where}")
 
+    def groups(self, paths: Sequence[Path]) -> tuple[Found, Sequence[Damage], list[Group]]:
+        """The recordings that were found, what is damaged in them, and the groups of their interactions."""
+        from mcptap.analysis.database import Error  # noqa: PLC0415 - imports DuckDB
+        from mcptap.analysis.finding import Found, find  # noqa: PLC0415
+        from mcptap.analysis.one_pass import passing_groups  # noqa: PLC0415
+        from mcptap.analysis.statistics import groups  # noqa: PLC0415
+
+        # A condition is tried before it is used, what --since leaves out is looked at for damage all the same, and
+        # sessions are looked up: that takes several queries.
+        if not (self._since or self._where is not None or self._views):
+            found = find(paths)
+            with suppress(Error):
+                with _progress() as progress:
+                    grouped = passing_groups(found.sources, self.keys, progress=progress)
+                _note(found.passed_over)
+                return found, (), grouped
+        recordings, interactions = self(paths)
+        found = Found(recordings.sources, recordings.passed_over)
+        return found, recordings.damage, groups(interactions, self.keys)
+
     def __call__(self, paths: Sequence[Path]) -> tuple[Recordings, duckdb.DuckDBPyRelation]:
+        """The recordings, and those of their interactions that were asked for."""
         from mcptap.analysis import load  # noqa: PLC0415 - imports DuckDB
 
         with _progress() as progress:
             recordings = load(paths, columns=self._columns, views=self._views, progress=progress)
-        for note in (*recordings.passed_over, *map(str, recordings.damage)):
-            click.echo(f"mcptap: note: {printable(note)}", err=True)
+        _note([*recordings.passed_over, *map(str, recordings.damage)])
         interactions = recordings.interactions
         if self._since:
             interactions = interactions.filter(self._since)
@@ -115,6 +143,11 @@ class _Reading:
     def _views(self) -> bool:
         """Whether the sessions are needed, or only the interactions."""
         return not self._columns.isdisjoint({"era", "transport", "client"})
+
+
+def _note(notes: Sequence[str]) -> None:
+    for note in notes:
+        click.echo(f"mcptap: note: {printable(note)}", err=True)
 
 
 def _moment(text: str) -> datetime:
@@ -148,18 +181,15 @@ def _progress() -> Iterator[Callable[[float], None] | None]:
 
 
 def _show(reading: _Reading, paths: Sequence[Path], thresholds: Sequence[Threshold], *, as_json: bool) -> int:
-    from mcptap.analysis.statistics import groups  # noqa: PLC0415
     from mcptap.cli.stats_table import groups_table  # noqa: PLC0415
 
-    recordings, interactions = reading(paths)
-    found = groups(interactions, reading.keys)
-    past = [_past(threshold, group) for group in found for threshold in thresholds if threshold.met(group)]
-    totals = _totals(recordings, found)
+    found, damage, groups = reading.groups(paths)
+    past = [_past(threshold, group) for group in groups for threshold in thresholds if threshold.met(group)]
     if as_json:
-        shown = [_group_object(reading.keys, group) for group in found]
-        click.echo(dumps({**totals, "groups": shown, "past": past}))
+        shown = [_group_object(reading.keys, group) for group in groups]
+        click.echo(dumps({**_totals(found, damage, groups), "groups": shown, "past": past}))
     else:
-        for line in groups_table(reading.keys, found, len(recordings.sources)):
+        for line in groups_table(reading.keys, groups, len(found.sources)):
             click.echo(line)
     return _told(past)
 
@@ -206,14 +236,14 @@ def _told(past: Sequence[dict[str, Any]]) -> int:
     return 1 if past else 0
 
 
-def _totals(recordings: Recordings, found: Sequence[Group]) -> dict[str, Any]:
+def _totals(found: Found, damage: Sequence[Damage], groups: Sequence[Group]) -> dict[str, Any]:
     return {
-        "recordings": len(recordings.sources),
-        "interactions": sum(group.calls for group in found),
-        "passed_over": list(recordings.passed_over),
+        "recordings": len(found.sources),
+        "interactions": sum(group.calls for group in groups),
+        "passed_over": list(found.passed_over),
         "damaged": [
             {"file": str(each.path), "lines": list(each.lines), "why": each.why, "torn": each.torn}
-            for each in recordings.damage
+            for each in damage
         ],
     }
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from mcptap.analysis.bootstrap import Change
-from mcptap.analysis.comparison import Comparison
-from mcptap.analysis.statistics import Group
 from mcptap.cli.table import Column, Table, screen_width
+
+if TYPE_CHECKING:
+    from mcptap.analysis.bootstrap import Change
+    from mcptap.analysis.comparison import Comparison
+    from mcptap.analysis.statistics import Group
 
 _NUMBERS: Final = (
     "calls", "errors", "tool errors", "p50", "p90", "p99", "max", "share", "bytes", "proxy p50", "proxy",
