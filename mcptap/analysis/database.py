@@ -8,7 +8,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from duckdb import Error, connect
+try:
+    # The package around it builds relations, and takes a tenth of a second to import.
+    from _duckdb import Error, connect
+except ImportError:
+    from duckdb import Error, connect
 
 from mcptap.errors import CassetteError
 

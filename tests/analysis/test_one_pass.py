@@ -23,6 +23,7 @@ from mcptap.model import Event, Interaction
 from tests.benchmarks.generated import write as generate
 from tests.cassette.samples import SAMPLE, call, write
 from tests.cli.running import mcptap
+from tests.cli.test_help import imported_by
 
 OF_SESSIONS = ("era", "transport", "client")
 KEYS = tuple(key for key in (*NAMES, *PERIODS) if key not in OF_SESSIONS)
@@ -170,3 +171,9 @@ def test_a_choice_of_everything_is_everything(tmp_path: Path) -> None:
         ["--since", "2000-01-01", "--where", "1=1"],
     ):
         assert json.loads(mcptap("stats", path, "--json", *options).stdout) == shown
+
+
+def test_the_package_around_the_database_is_not_imported(cassette: Path) -> None:
+    modules = imported_by("stats", str(cassette))
+    assert "_duckdb" in modules
+    assert "duckdb" not in modules
