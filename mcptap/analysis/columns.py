@@ -59,7 +59,7 @@ INTERACTION: Final = (
     Column("time", "TIMESTAMP", "when the request arrived, in UTC", "c.recorded_at + to_microseconds((i.at * 1e6)::BIGINT)"),
     Column("at", "DOUBLE", "the same in seconds since the cassette was begun", "i.at"),
     Column("method", "VARCHAR", "the JSON-RPC method", "i.method"),
-    Column("tool", "VARCHAR", "the tool of a `tools/call`, the prompt of a `prompts/get`", f"CASE WHEN i.method IN {_NAMED} THEN i.target END"),
+    Column("tool", "VARCHAR", "the tool of a `tools/call`, the prompt of a `prompts/get`", f"CASE WHEN i.method IN {_NAMED} THEN i.named END"),
     Column("target", "VARCHAR", "what the request is about: as `tool`, or a resource's URI", "i.target"),
     Column("outcome", "VARCHAR", "`" + "`, `".join(OUTCOMES) + "`", "i.outcome::VARCHAR"),
     Column("failed", "BOOLEAN", "whether the outcome is `error`, `tool error` or `unanswered`", "i.outcome IN ('error', 'tool error', 'unanswered')"),
@@ -119,8 +119,8 @@ _FIELDS: Final = {
 
 # What is wrong with a line must be found even where a query needs neither the line nor the member: DuckDB leaves out
 # columns that nobody reads, and filters before it computes the others.
-_KIND: Final = "CASE WHEN kind IS NULL AND mcptap IS NULL THEN error('a line has no kind') ELSE kind END"
-_CHECKED: Final = "session IS NULL OR session IS NOT NULL"
+_KIND: Final = """CASE WHEN kind IS NULL AND mcptap IS NULL AND (session IS NULL OR session IS NOT NULL)
+    THEN error('a line has no kind') ELSE kind END"""
 
 _EVENTS: Final = """
     CASE WHEN kind = 'event' THEN
@@ -179,7 +179,6 @@ def lines_query(
         FROM read_json([{patterns}], columns = {{{declared}}}, format = 'newline_delimited', filename = {several},
             hive_partitioning = false, maximum_object_size = {longest}) AS line
         {"JOIN files AS f ON line.filename = f.path" if several else ""}
-        WHERE {_CHECKED}
     """
 
 
@@ -236,6 +235,7 @@ def _members(*, whole: bool, finished: bool) -> tuple[Member, ...]:
         Member("session", "session"),
         Member("at", '"at"'),
         Member("method", "method"),
+        Member("named", asked("name")),
         Member("target", f"coalesce({asked('name')}, {asked('uri')}, {ref}->>'$.name', {ref}->>'$.uri')"),
         Member("outcome", outcome, "answer"),
         Member("error_code", "TRY_CAST(error->>'$.code' AS BIGINT)", "answer"),
