@@ -112,7 +112,7 @@ class _Reading:
         from mcptap.analysis.one_pass import passing_groups  # noqa: PLC0415
         from mcptap.analysis.statistics import groups  # noqa: PLC0415
 
-        # A condition is tried before it is used, what --since leaves out is looked at for damage all the same, and
+        # A condition is tried before it is used, what --since leaves out is looked at for damage, too, and
         # sessions are looked up: that takes several queries.
         if not (self._since or self._where is not None or self._views):
             found = find(paths)
