@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.stats [--interactions 1000000] [--rounds 5] [--folder DIR]
 
-"three columns" reads and groups by tool with percentiles, the least that one could ask. "the same numbers"
-asks for what `stats` shows, for which the answers have to be read, too: for their size and for isError. Both
-leave out what was written in two lines because it stayed open. Each is a process of its own.
+"three columns" reads and groups by tool with percentiles, the least that one could ask: it is the measure.
+"the same numbers" asks for what `stats` shows, for which the answers have to be read, too: for their size and
+for isError. Both leave out what was written in two lines because it stayed open. Each is its own process.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SAME_COLUMNS = ", method: 'VARCHAR', result: 'JSON', error: 'JSON', proxy_ms: '
 
 
 def commands(path: Path) -> dict[str, list[str]]:
-    """What is compared; the second is the measure of the third."""
+    """What is compared; the first is the measure of the others."""
     least = _BARE.format(path=path, selected="params.name,", columns="")
     same = _BARE.format(path=path, selected=_SAME, columns=_SAME_COLUMNS)
     return {
@@ -67,7 +67,7 @@ if __name__ == "__main__":
         for _ in range(options.rounds):
             for name, command in commands(cassette).items():
                 measured[name].append(run(command))
-    base = statistics.median(wall for wall, _, _ in measured["the same numbers"])
+    base = statistics.median(wall for wall, _, _ in measured["three columns"])
     for name, runs in measured.items():
         wall, cpu, memory = (statistics.median(column) for column in zip(*runs, strict=True))
         print(f"{name:17} {wall:5.2f} s  {wall / base:4.2f}x  CPU {cpu:5.2f} s  {memory:4.0f} MB")
