@@ -12,12 +12,10 @@ from mcptap.exchange import Channel, Exchange, Session, given_id, passed_on_id
 from mcptap.model import Json
 from mcptap.protocol import STREAM_CLOSED, meta_of
 from mcptap.telemetry import conventions as names
-from mcptap.telemetry.context import parent_of, with_span
 from mcptap.telemetry.operation import WITH_URI, Attribute, Operation, operation_of, uri_of
 from mcptap.telemetry.quiet import quiet
-from mcptap.telemetry.telemetry import Telemetry, version_of
-from mcptap.telemetry.traced import Traced
-from mcptap.telemetry.tracing import CLIENT, SERVER, Span
+from mcptap.telemetry.span import CLIENT, SERVER, Span
+from mcptap.telemetry.telemetry import Telemetry, meta_and_version
 
 _Send: TypeAlias = Callable[[str, Json | None], Awaitable[Json | None]]
 
@@ -28,32 +26,31 @@ class TracedChannel:
 
     Attributes:
         channel: The channel.
-        telemetry: Where spans go.
         exchange: The request.
-        traced: Its span.
+        span: Its span.
         relayed: Whether what is said comes from a real server, which is a hop of its own.
     """
 
     channel: Channel
-    telemetry: Telemetry
     exchange: Exchange
-    traced: Traced
+    span: Span
     relayed: bool
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Send a notification; see `Channel.notify`."""
-        if self.traced.span is not None and method != STREAM_CLOSED:
-            self.traced.span.event(method, _event_attributes(method, params))
+        if method != STREAM_CLOSED:
+            self.span.event(method, _event_attributes(method, params))
         await self.channel.notify(method, params)
 
     async def ask(self, method: str, params: Json | None) -> Json:
         """Send a request; see `Channel.ask`."""
-        span: Span | None = self.exchange.hop or self.traced.span  # type: ignore[assignment]
-        around = get_current() if span is None else span.within()
+        span: Span = self.exchange.hop or self.span  # type: ignore[assignment]
         session = self.exchange.session
-        version = version_of(session, meta_of(self.exchange.params))
+        _, version = meta_and_version(session, self.exchange.params)
         operation = operation_of(method, params, version, session.transport)
-        return await _say(self.telemetry, operation, params, around, self.channel.ask, relayed=self.relayed)
+        return await _say(
+            self.span.telemetry, operation, params, span.within(), self.channel.ask, relayed=self.relayed
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -95,21 +92,17 @@ async def _say(
     relayed: bool,
 ) -> Json:
     """Send something to the client: a CLIENT span, in a SERVER span where it has come from a server."""
-    parent, links = parent_of(meta_of(params), around=around)
+    parent, links = telemetry.propagation.parent_of(meta_of(params), around=around)
     arrived = None
     if relayed:
-        number = passed_on_id.get()
-        about: dict[str, Attribute] = {} if number is None else {names.REQUEST_ID: str(number)}
-        arrived = Traced(telemetry, SERVER, operation, params, parent, links, about)
-        if arrived.span is not None:
-            parent, links = arrived.span.within(), ()
-    sent = Traced(telemetry, CLIENT, operation, params, parent, links)
-    inside = parent if sent.span is None else sent.span.within()
+        arrived = telemetry.begin(SERVER, operation, params, parent, links, None, passed_on_id.get())
+        parent, links = arrived.within(), ()
+    sent = telemetry.begin(CLIENT, operation, params, parent, links)
     given_id.set(None)
     # The SDK's dispatcher would open a span of its own around a request.
-    token = attach(quiet(inside))
+    token = attach(quiet(sent.within()))
     try:
-        given = params if sent.span is None else with_span(params, sent.span)
+        given = telemetry.propagation.with_span(params, sent) if sent.seen else params
         answer = await send(operation.method, given) or {}
     except BaseException as error:
         _tell(sent)
@@ -120,16 +113,15 @@ async def _say(
     finally:
         detach(token)
     _tell(sent)
-    sent.answered(answer)
+    sent.end(result=answer)
     if arrived is not None:
-        arrived.answered(answer)
+        arrived.end(result=answer)
     return answer
 
 
-def _tell(sent: Traced) -> None:
+def _tell(sent: Span) -> None:
     """Say in its span what a request was sent as."""
-    if sent.span is not None and (number := given_id.get()) is not None:
-        sent.span.attributes[names.REQUEST_ID] = str(number)
+    sent.request_id = given_id.get()
 
 
 def _event_attributes(method: str, params: Json | None) -> dict[str, Attribute]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
 from mcptap.codec import dumps
 from mcptap.model import Json, Target
@@ -11,7 +12,8 @@ from mcptap.redaction.redactor import Redactor
 from mcptap.redaction.rules import BUILT_IN
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.operation import Attribute
-from mcptap.telemetry.telemetry import Redact
+
+Redact: TypeAlias = Callable[[Json], Json]
 
 
 def redact_by(redactors: Iterable[Redactor | None], target: Target | None) -> Redact:

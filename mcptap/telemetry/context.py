@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage, propagate
 from opentelemetry.context import Context, get_current
@@ -14,65 +13,89 @@ from opentelemetry.trace import SpanContext, get_current_span
 from mcptap.model import Json
 from mcptap.protocol import META
 from mcptap.telemetry.private import is_w3c
-from mcptap.telemetry.tracing import Span
+
+if TYPE_CHECKING:
+    from mcptap.telemetry.span import Span
 
 _TRACEPARENT: Final = "traceparent"
 _TRACESTATE: Final = "tracestate"
 
 
-def parent_of(
-    meta: Mapping[str, Any], headers: Mapping[str, str] | None = None, around: Context | None = None
-) -> tuple[Context, tuple[SpanContext, ...]]:
-    """The context that a message is handled in, and the spans that it is linked to.
-
-    What ``_meta`` carries is the parent, and the ambient context is linked ("Context propagation" of
-    the conventions). Without the first the ambient one is the parent.
+class Propagation:
+    """Reads the context that a message comes with, and writes that which it goes on with.
 
     Args:
-        meta: The message's ``_meta``.
-        headers: Those of the HTTP request that it came with: they name the ambient span, unless an
-            instrumentation of the front has opened one.
-        around: The ambient context; by default that of the task.
+        textmap: The propagators; by default those of ``OTEL_PROPAGATORS``.
     """
-    current = get_current() if around is None else around
-    carrier = {} if _fields(propagate.get_global_textmap()).isdisjoint(meta) else _carrier(meta)
-    outer = {} if headers is None else _carrier(headers)
-    if not carrier and not outer:
-        return current, ()
-    ambient = get_current_span(current).get_span_context()
-    if not ambient.is_valid and outer:
-        current = propagate.extract(outer, current)
+
+    def __init__(self, textmap: TextMapPropagator | None = None) -> None:
+        self._textmap = propagate.get_global_textmap() if textmap is None else textmap
+        self._fields = frozenset(self._textmap.fields)
+        self._is_w3c = is_w3c(self._textmap)
+
+    def parent_of(
+        self, meta: Mapping[str, Any], headers: Mapping[str, str] | None = None, around: Context | None = None
+    ) -> tuple[Context, tuple[SpanContext, ...]]:
+        """The context that a message is handled in, and the spans that it is linked to.
+
+        What ``_meta`` carries is the parent, and the ambient context is linked ("Context propagation" of
+        the conventions). Without the first the ambient one is the parent.
+
+        Args:
+            meta: The message's ``_meta``.
+            headers: Those of the HTTP request that it came with: they name the ambient span, unless an
+                instrumentation of the front has opened one.
+            around: The ambient context; by default that of the task.
+        """
+        current = get_current() if around is None else around
+        if headers is None and self._fields.isdisjoint(meta):
+            return current, ()
+        carrier = self._carrier(meta)
+        outer = {} if headers is None else self._carrier(headers)
+        if not carrier and not outer:
+            return current, ()
         ambient = get_current_span(current).get_span_context()
-    if not carrier:
-        return current, ()
-    context = propagate.extract(carrier, current)
-    parent = get_current_span(context).get_span_context()
-    linked = ambient.is_valid and parent.is_valid and parent.span_id != ambient.span_id
-    return context, (ambient,) if linked else ()
-
-
-def with_span(params: Json | None, span: Span) -> Json | None:
-    """The params with a span's context in their ``_meta``, in the place of one that is there already."""
-    meta = params.get(META, {}) if params else {}
-    if not isinstance(meta, dict):
-        return params
-    around = span.around
-    if _is_w3c(propagate.get_global_textmap()) and not (around and baggage.get_all(around)):
-        # What the propagators would write, which they need a multiple of the time for.
-        given = {**meta, _TRACEPARENT: span.traceparent}
-        if state := span.trace_state:
-            given[_TRACESTATE] = state.to_header()
-        elif _TRACESTATE in given:  # it belongs to the trace that it came with
-            del given[_TRACESTATE]
-    else:
-        carrier: dict[str, str] = {}
-        propagate.inject(carrier, span.within())
+        if not ambient.is_valid and outer:
+            current = self._textmap.extract(outer, current)
+            ambient = get_current_span(current).get_span_context()
         if not carrier:
+            return current, ()
+        context = self._textmap.extract(carrier, current)
+        parent = get_current_span(context).get_span_context()
+        linked = ambient.is_valid and parent.is_valid and parent.span_id != ambient.span_id
+        return context, (ambient,) if linked else ()
+
+    def with_span(self, params: Json | None, span: Span) -> Json | None:
+        """The params with a span's context in their ``_meta``, in the place of one that is there already."""
+        meta = params.get(META, {}) if params else {}
+        if not isinstance(meta, dict):
             return params
-        given = {**meta, **carrier}
-        if _TRACESTATE not in carrier:
-            given.pop(_TRACESTATE, None)
-    return {**params, META: given} if params else {META: given}
+        around = span.around
+        if self._is_w3c and not (around and baggage.get_all(around)):
+            # What the propagators would write, which they need a multiple of the time for.
+            given = {**meta, _TRACEPARENT: span.traceparent}
+            if state := span.trace_state:
+                given[_TRACESTATE] = state.to_header()
+            elif _TRACESTATE in given:  # it belongs to the trace that it came with
+                del given[_TRACESTATE]
+        else:
+            carrier: dict[str, str] = {}
+            self._textmap.inject(carrier, span.within())
+            if not carrier:
+                return params
+            given = {**meta, **carrier}
+            if _TRACESTATE not in carrier:
+                given.pop(_TRACESTATE, None)
+        return {**params, META: given} if params else {META: given}
+
+    def _carrier(self, source: Mapping[str, object]) -> dict[str, str]:
+        """What the propagators may read: values that a client sent as something else can't be a context."""
+        found = {}
+        for name in self._fields:
+            value = source.get(name)
+            if isinstance(value, str):
+                found[name] = value
+        return found
 
 
 def recorded_span(trace_id: str | None, span_id: str | None) -> SpanContext | None:
@@ -82,21 +105,3 @@ def recorded_span(trace_id: str | None, span_id: str | None) -> SpanContext | No
     except ValueError:
         return None
     return context if context.is_valid else None
-
-
-def _carrier(source: Mapping[str, object]) -> dict[str, str]:
-    """What the propagators may read: values that a client sent as something else can't be a context."""
-    found = {}
-    for name in _fields(propagate.get_global_textmap()):
-        value = source.get(name)
-        if isinstance(value, str):
-            found[name] = value
-    return found
-
-
-@lru_cache(maxsize=1)
-def _fields(textmap: TextMapPropagator) -> frozenset[str]:
-    return frozenset(textmap.fields)
-
-
-_is_w3c = lru_cache(maxsize=1)(is_w3c)

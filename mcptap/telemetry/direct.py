@@ -8,11 +8,12 @@ fraction of the time there that each would take in the middle of its request.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import getrandbits
-from typing import ClassVar, Final, cast
+from time import perf_counter_ns, time_ns
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
@@ -25,15 +26,17 @@ from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
     SpanKind,
-    Status,
     TraceFlags,
-    TraceState,
     get_current_span,
     set_span_in_context,
 )
 
-from mcptap.telemetry.operation import Attribute, Attributes, Operation
-from mcptap.telemetry.tracing import UNSET, Span
+from mcptap.model import Json
+from mcptap.telemetry.operation import SUCCESS, Attribute, Attributes, Ending, Operation
+from mcptap.telemetry.span import UNSET, Begin, Span, shown
+
+if TYPE_CHECKING:
+    from mcptap.telemetry.telemetry import Telemetry
 
 _MOST_EVENTS: Final = 128
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
@@ -42,137 +45,172 @@ _NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DirectTracing:
-    """Opens spans that go straight to where they are sent from (`mcptap.telemetry.tracing.Tracing`).
+    """Begins spans that go straight to where they are sent from (`mcptap.telemetry.span.Tracing`).
 
     Attributes:
-        takers: Are given those that have ended.
+        take: Is given those that have ended.
         resource: What is said of mcptap itself.
         scope: The instrumentation scope.
         sampler: Decides which of them are recorded.
         limits: How much one of them may hold.
     """
 
-    takers: Sequence[Callable[[DirectSpan], None]]
+    take: Callable[[DirectSpan], None]
     resource: Resource
     scope: InstrumentationScope
     sampler: Sampler
     limits: SpanLimits = field(default_factory=SpanLimits)
     ambient: ClassVar[bool] = False
 
-    def start(
-        self,
-        operation: Operation,
-        kind: SpanKind,
-        parent: Context | Span,
-        attributes: dict[str, Attribute],
-        links: Sequence[SpanContext] = (),
-    ) -> Span:
-        """Open a span; see `Tracing.start`."""
-        span = DirectSpan(self, operation, kind, parent, attributes, links)
-        if self.sampler is not DEFAULT_ON:  # what nearly everybody has: it is quicker done than asked
-            self._ask_sampler(span, parent)
-        return span
+    def begins(self, telemetry: Telemetry) -> Begin:
+        """Give what begins spans; see `mcptap.telemetry.span.Tracing`."""
+        telemetry.asks = telemetry.capture_content or self.sampler is not DEFAULT_ON
+        return partial(DirectSpan, telemetry)
 
-    def _ask_sampler(self, span: DirectSpan, parent: Context | Span) -> None:
+    def decide(self, span: DirectSpan, parent: Context | Span) -> None:
+        """Ask the sampler whether a span is recorded."""
         sampling = self.sampler.should_sample(
-            parent.within() if isinstance(parent, DirectSpan) else cast("Context", parent),
+            parent.within() if isinstance(parent, Span) else parent,
             int.from_bytes(span.trace),
             span.operation.span_name,
             span.kind,
-            {**span.operation.attributes, **span.attributes},
+            span.all_attributes(),
         )
         span.recording = sampling.decision is Decision.RECORD_AND_SAMPLE
         span.trace_state = sampling.trace_state
 
 
-class DirectSpan:
-    """A span of mcptap's own (`mcptap.telemetry.tracing.Span`).
+@dataclass(slots=True)
+class _Details:
+    links: Sequence[SpanContext] = ()
+    events: Sequence[Event] = ()
+
+
+class DirectSpan(Span):
+    """A span of mcptap's own.
 
     Attributes:
-        tracing: What opened it.
-        operation: Its name, and the attributes that it shares with others.
-        kind: Its kind.
-        above: The span that it is inside of, or what names that.
+        above: The span that it is inside of, or what names that; ``None`` where there is none.
         trace: The id of its trace, 16 bytes, and
         number: its own, 8 bytes.
-        links: The spans that it is linked to.
-        events: What happened in it.
+        details: What happened in it, and what it is linked to, if anything.
         status: How it ended.
-        start_time: When it began, in nanoseconds since 1970, and
-        end_time: when it ended.
+        epoch: What `time.perf_counter_ns` gave, or would have given, at the beginning of 1970.
+        ended: When it ended, by `time.perf_counter_ns`.
     """
 
     __slots__ = (
         "above",
-        "around",
-        "attributes",
-        "end_time",
-        "events",
-        "kind",
-        "links",
+        "details",
+        "ended",
+        "epoch",
         "number",
-        "operation",
         "recording",
-        "start_time",
         "status",
         "trace",
         "trace_state",
-        "tracing",
     )
 
+    seen = True
     above: SpanContext | DirectSpan | None
-    around: Context
-    recording: bool
+    number: bytes
     trace: bytes
-    trace_state: TraceState | None
+    ended: int
+    epoch: int
 
     def __init__(
         self,
-        tracing: DirectTracing,
-        operation: Operation,
+        telemetry: Telemetry,
         kind: SpanKind,
+        operation: Operation,
+        params: Json | None,
         parent: Context | Span,
-        attributes: dict[str, Attribute],
-        links: Sequence[SpanContext],
+        links: Sequence[SpanContext] = (),
+        attributes: dict[str, Attribute] | None = None,
+        request_id: str | int | None = None,
     ) -> None:
-        self.tracing = tracing
-        self.operation = operation
+        # All that a span is, is set here: to call what it inherits would cost as much again.
+        self.started = perf_counter_ns()
+        self.telemetry = telemetry
         self.kind = kind
-        if isinstance(parent, DirectSpan):
-            self.above, self.around, self.trace = parent, parent.around, parent.trace
-            self.recording, self.trace_state = parent.recording, parent.trace_state
-        else:
-            self._begin(parent)  # type: ignore[arg-type]
+        self.operation = operation
+        self.attributes = {} if attributes is None else attributes
+        self.request_id = request_id
+        self.own_seconds = None
+        self.details = _Details(links) if links else None
         self.number = (getrandbits(64) or 1).to_bytes(8)
-        self.attributes = attributes
-        self.links = links
-        self.events: Sequence[Event] = ()
-        self.start_time = time.time_ns()
-
-    def _begin(self, around: Context) -> None:
-        above = get_current_span(around).get_span_context() if around else None
-        self.around = around
-        if above is not None and above.is_valid:
-            self.above, self.trace = above, above.trace_id.to_bytes(16)
-            self.recording, self.trace_state = above.trace_flags.sampled, above.trace_state
+        if isinstance(parent, DirectSpan):
+            self.above = parent
+            self.around = parent.around
+            self.trace = parent.trace
+            self.recording = parent.recording
+            self.trace_state = parent.trace_state
+            self.epoch = parent.epoch
         else:
-            self.above, self.trace = None, (getrandbits(128) or 1).to_bytes(16)
-            self.recording, self.trace_state = True, None
+            self.above = None
+            self.around = parent  # type: ignore[assignment]
+            self.trace = (getrandbits(128) or 1).to_bytes(16)
+            self.recording = True
+            self.trace_state = None
+            self.epoch = self.started - time_ns()
+            if parent:
+                self._continue(get_current_span(self.around).get_span_context())
+        if operation.has_uri or telemetry.asks:
+            self._ask(params, parent)
+
+    def _continue(self, above: SpanContext) -> None:
+        """Make it part of somebody's trace, if there is one."""
+        if above.is_valid:
+            self.above = above
+            self.trace = above.trace_id.to_bytes(16)
+            self.recording = above.trace_flags.sampled
+            self.trace_state = above.trace_state
+
+    def _ask(self, params: Json | None, parent: Context | Span) -> None:
+        """Find out what is shown of the params, and whether anybody wants to see it."""
+        self.attributes |= shown(self.telemetry, self.operation, params)
+        if self.tracing.sampler is not DEFAULT_ON:
+            self.tracing.decide(self, parent)
 
     @property
-    def trace_id(self) -> str:
-        """See `Span.trace_id`."""
+    def tracing(self) -> DirectTracing:
+        """What began it."""
+        return cast("DirectTracing", self.telemetry.tracing)
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What happened in it."""
+        return () if self.details is None else self.details.events
+
+    @property
+    def links(self) -> Sequence[SpanContext]:
+        """The spans that it is linked to."""
+        return () if self.details is None else self.details.links
+
+    @property
+    def trace_id(self) -> str:  # type: ignore[override]
+        """See `Span`."""
         return self.trace.hex()
 
     @property
-    def span_id(self) -> str:
-        """See `Span.span_id`."""
+    def span_id(self) -> str:  # type: ignore[override]
+        """See `Span`."""
         return self.number.hex()
 
     @property
-    def traceparent(self) -> str:
-        """See `Span.traceparent`."""
+    def traceparent(self) -> str:  # type: ignore[override]
+        """See `Span`."""
         return f"00-{self.trace.hex()}-{self.number.hex()}-{'01' if self.recording else '00'}"
+
+    @property
+    def start_time(self) -> int:
+        """When it began, in nanoseconds since 1970."""
+        return self.started - self.epoch
+
+    @property
+    def end_time(self) -> int:
+        """When it ended, in nanoseconds since 1970."""
+        return self.ended - self.epoch
 
     @property
     def context(self) -> SpanContext:
@@ -198,32 +236,32 @@ class DirectSpan:
         """See `Span.event`."""
         if not self.recording:
             return
-        if not isinstance(self.events, BoundedList):
-            self.events = BoundedList(self.tracing.limits.max_events or _MOST_EVENTS)
-        self.events.append(Event(name, attributes, time.time_ns()))
+        if self.details is None:
+            self.details = _Details()
+        if not isinstance(self.details.events, BoundedList):
+            self.details.events = BoundedList(self.tracing.limits.max_events or _MOST_EVENTS)
+        self.details.events.append(Event(name, attributes, perf_counter_ns() - self.epoch))
 
     def link(self, context: SpanContext) -> None:
         """See `Span.link`."""
-        self.links = [*self.links, context]
+        if self.details is None:
+            self.details = _Details()
+        self.details.links = [*self.details.links, context]
 
-    def end(self, status: Status = UNSET) -> None:
-        """See `Span.end`."""
-        if not self.recording:
-            return
-        self.end_time = time.time_ns()
-        self.status = status
-        for take in self.tracing.takers:
-            take(self)
+    def _close(self, ended: int, ending: Ending) -> None:
+        if self.recording:
+            self.ended = ended
+            self.status = UNSET if ending is SUCCESS else self._status(ending)
+            self.telemetry.tracing.take(self)  # type: ignore[union-attr]
 
     def readable(self) -> ReadableSpan:
         """The span in the SDK's form, once it has ended."""
-        shared: Mapping[str, Attribute] = self.operation.attributes
         return ReadableSpan(
             self.operation.span_name,
             context=self.context,
             parent=self.parent,
             resource=self.tracing.resource,
-            attributes={**shared, **self.attributes},
+            attributes=self.all_attributes(),
             events=self.events,
             links=[Link(each) for each in self.links],
             kind=self.kind,

@@ -28,7 +28,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.operation import NOTHING, Attribute, Attributes, Operation
-from mcptap.telemetry.tracing import Span
+from mcptap.telemetry.span import Span
 
 _BOUNDS: Final = tuple(float(each) for each in names.DURATION_BOUNDARIES)
 _MOST_SERIES: Final = 2000

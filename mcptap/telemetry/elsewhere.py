@@ -15,8 +15,8 @@ from mcptap.model import Json
 from mcptap.protocol import META
 
 if TYPE_CHECKING:
+    from mcptap.telemetry.span import Span
     from mcptap.telemetry.spans import Scene
-    from mcptap.telemetry.tracing import Span
 
 T = TypeVar("T")
 
@@ -58,10 +58,8 @@ def within_span(
     """The context for the server's handlers: FastMCP parents their spans to what ``_meta`` carries."""
     if exchange.span is None:
         return context
-    from mcptap.telemetry.context import with_span  # noqa: PLC0415 - only if it is on
-
     span: Span = exchange.span  # type: ignore[assignment]
-    params = with_span(context.params, span)
+    params = span.telemetry.propagation.with_span(context.params, span)
     return replace(context, params=params, meta=(params or {}).get(META))
 
 

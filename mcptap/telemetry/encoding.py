@@ -7,7 +7,7 @@ request to the next, so their bytes are made once. A test holds this against Ope
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import starmap
 from struct import Struct
@@ -20,17 +20,18 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, Tra
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.direct import DirectSpan, DirectTracing
 from mcptap.telemetry.operation import Operation
-from mcptap.telemetry.tracing import CLIENT, SERVER, UNSET
+from mcptap.telemetry.span import CLIENT, SERVER, UNSET
 
 _START_AND_END: Final = Struct("<BQBQ").pack
+_IDS_AND_TIMES: Final = Struct("<2s16s2s8sBQBQ").pack
+_START: Final = 7 << 3 | 1
+_END: Final = 8 << 3 | 1
 _FIXED64: Final = Struct("<BQ").pack
 _DOUBLE: Final = Struct("<d").pack
 _TRACE_ID: Final = b"\x0a\x10"
 _SPAN_ID: Final = b"\x12\x08"
 _PARENT_ID: Final = b"\x22\x08"
 _KINDS: Final = {kind: bytes((6 << 3, kind.value + 1)) for kind in SpanKind}
-_SERVER: Final = _KINDS[SERVER]
-_CLIENT: Final = _KINDS[CLIENT]
 _FLAGS: Final = b"\x85\x01\x00\x01\x00\x00"  # the parent is known to be local or absent,
 _REMOTE_FLAGS: Final = b"\x85\x01\x00\x03\x00\x00"  # or known to be remote
 _NO_STATUS: Final = b"\x7a\x00"
@@ -38,7 +39,6 @@ _ONE_BYTE: Final = 1 << 7
 """What is shorter has its length in one byte."""
 _TWO_BYTES: Final = 1 << 14
 _HASHED: Final = (str, bool, int)
-_SHORT: Final = 128
 
 
 def encode(spans: Sequence[ReadableSpan]) -> bytes:
@@ -81,37 +81,49 @@ def _request(envelope: tuple[bytes, bytes], bodies: Sequence[bytes]) -> bytes:
 
 
 def _direct(span: DirectSpan) -> bytes:
-    above, status = span.above, span.status
-    parts = [
-        _TRACE_ID,
-        span.trace,
-        _SPAN_ID,
-        span.number,
-        _shared(span.operation),
-        # Not looked up by kind: the hash of an enum's member is a function in Python.
-        _SERVER if span.kind is SERVER else _CLIENT if span.kind is CLIENT else _KINDS[span.kind],
-        _START_AND_END(7 << 3 | 1, span.start_time, 8 << 3 | 1, span.end_time),
-        _NO_STATUS if status is UNSET else _status(status.status_code.value, status.description),
-    ]
-    if isinstance(above, DirectSpan):
-        parts += _PARENT_ID, above.number, _FLAGS
-    elif above is not None:
-        parts += _PARENT_ID, above.span_id.to_bytes(8), _REMOTE_FLAGS if above.is_remote else _FLAGS
+    above, status, epoch = span.above, span.status, span.epoch
+    if above is None:
+        parent_id, parent, flags = b"", b"", _FLAGS
+    elif isinstance(above, DirectSpan):
+        parent_id, parent, flags = _PARENT_ID, above.number, _FLAGS
     else:
-        parts.append(_FLAGS)
-    for key, value in span.attributes.items():
-        make = _OF_ONE_REQUEST.get(key)
-        parts.append(_attribute(key, value) if make is None else make(value))
-    if span.trace_state or span.links or span.events:
-        parts += _state(span.trace_state), *map(_link, span.links), *map(_event, span.events)
-        if dropped := getattr(span.events, "dropped", 0):
-            parts.append(b"\x60" + _varint(dropped))
-    return b"".join(parts)
+        parent_id, parent = _PARENT_ID, above.span_id.to_bytes(8)
+        flags = _REMOTE_FLAGS if above.is_remote else _FLAGS
+    number = b"" if span.request_id is None else str(span.request_id).encode("utf-8", "replace")
+    started, ended = span.started - epoch, span.ended - epoch
+    return b"".join(
+        (
+            _IDS_AND_TIMES(_TRACE_ID, span.trace, _SPAN_ID, span.number, _START, started, _END, ended),
+            parent_id,
+            parent,
+            flags,
+            _of_server(span.operation) if span.kind is SERVER else _of_client(span.operation),
+            _NO_STATUS if status is UNSET else _status(status.status_code.value, status.description),
+            b"" if span.request_id is None else _before_request_id(len(number)),
+            number,
+            b"" if span.own_seconds is None else _OWN_SECONDS(_BEFORE_OWN_SECONDS, span.own_seconds),
+            *(starmap(_attribute, span.attributes.items()) if span.attributes else ()),
+            *(_details(span) if span.details is not None or span.trace_state else ()),
+        )
+    )
 
 
-@lru_cache(maxsize=1024)
-def _shared(operation: Operation) -> bytes:
-    return _name(operation.span_name) + b"".join(starmap(_attribute, operation.attributes.items()))
+def _details(span: DirectSpan) -> Iterator[bytes]:
+    yield _state(span.trace_state)
+    yield from map(_link, span.links)
+    yield from map(_event, span.events)
+    if dropped := getattr(span.events, "dropped", 0):
+        yield b"\x60" + _varint(dropped)
+
+
+def _shared(kind: SpanKind, operation: Operation) -> bytes:
+    """What all spans of one kind and operation have."""
+    attributes = starmap(_attribute, operation.attributes.items())
+    return b"".join((_name(operation.span_name), _KINDS[kind], *attributes))
+
+
+_of_server: Final = lru_cache(maxsize=1024)(partial(_shared, SERVER))
+_of_client: Final = lru_cache(maxsize=1024)(partial(_shared, CLIENT))
 
 
 def _name(name: str) -> bytes:
@@ -220,31 +232,15 @@ def _varint(number: int) -> bytes:
 _length = lru_cache(maxsize=1024)(_varint)
 
 
-def _varying_text(key: str) -> Callable[[Any], bytes]:
-    before = [
-        _bytes(9, _key(key) + _bytes(2, _bytes(1, bytes(size))))[: -size or None] for size in range(_SHORT)
-    ]
-
-    def encoded(value: Any) -> bytes:
-        if isinstance(value, str) and len(content := value.encode("utf-8", "replace")) < _SHORT:
-            return before[len(content)] + content
-        return _varying(key, value)
-
-    return encoded
+def _before(key: str, value: str | float, size: int) -> bytes:
+    """What stands before an attribute's value, the last ``size`` bytes of it."""
+    return _bytes(9, _pair(key, value))[: -size or None]
 
 
-def _varying_double(key: str) -> Callable[[Any], bytes]:
-    before = _bytes(9, _pair(key, 0.0))[:-8]
-    return lambda value: before + _DOUBLE(value) if isinstance(value, float) else _varying(key, value)
+@lru_cache(maxsize=256)
+def _before_request_id(size: int) -> bytes:
+    return _before(names.REQUEST_ID, " " * size, size)
 
 
-def _varying(key: str, value: Any) -> bytes:
-    return _bytes(9, _pair(key, value))
-
-
-_OF_ONE_REQUEST: Final[Mapping[str, Callable[[Any], bytes]]] = {
-    names.REQUEST_ID: _varying_text(names.REQUEST_ID),
-    names.PROXY_DURATION: _varying_double(names.PROXY_DURATION),
-    names.SEQ: partial(_varying, names.SEQ),
-}
-"""Hardly a span is without one of these attributes, and each has another value."""
+_BEFORE_OWN_SECONDS: Final = _before(names.PROXY_DURATION, 0.0, 8)
+_OWN_SECONDS: Final = Struct(f"<{len(_BEFORE_OWN_SECONDS)}sd").pack

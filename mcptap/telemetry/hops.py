@@ -11,14 +11,11 @@ from opentelemetry.context import get_current
 
 from mcptap.exchange import Backend, BackendSession, Exchange, Session
 from mcptap.model import Json, Target
-from mcptap.protocol import meta_of
 from mcptap.telemetry import conventions as names
-from mcptap.telemetry.context import with_span
 from mcptap.telemetry.metrics import Durations
 from mcptap.telemetry.operation import Attribute, Operation, connection_attributes, operation_of, server_of
-from mcptap.telemetry.telemetry import Telemetry, agree, version_of
-from mcptap.telemetry.traced import Traced, given_up
-from mcptap.telemetry.tracing import CLIENT, Span
+from mcptap.telemetry.span import CLIENT, Span, given_up
+from mcptap.telemetry.telemetry import Telemetry, agree, meta_and_version
 
 
 class TracedHop:
@@ -31,13 +28,15 @@ class TracedHop:
 
     Attributes:
         telemetry: Where spans and metrics go.
+        transport: How the real server is reached, and
+        server: where, if it has an address.
     """
 
     def __init__(self, backend: Backend, telemetry: Telemetry, target: Target | None) -> None:
         self._backend = backend
         self.telemetry = telemetry
-        self._transport = "memory" if target is None else target.transport
-        self._server = server_of(target)
+        self.transport = "memory" if target is None else target.transport
+        self.server = server_of(target)
 
     @contextlib.asynccontextmanager
     async def session(self, session: Session) -> AsyncIterator[BackendSession]:
@@ -52,12 +51,12 @@ class TracedHop:
 
     def operation(self, session: Session, method: str, params: Json | None) -> Operation:
         """A request or notification on its way to the server, as the conventions describe it."""
-        version = version_of(session, meta_of(params))
-        return operation_of(method, params, version, self._transport, None, self._server)
+        _, version = meta_and_version(session, params)
+        return operation_of(method, params, version, self.transport, None, self.server)
 
     def attributes(self, session: Session) -> dict[str, Attribute]:
         """The way to the server, as the conventions describe it."""
-        return connection_attributes(session.version, self._transport, None, self._server)
+        return connection_attributes(session.version, self.transport, None, self.server)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,40 +67,42 @@ class _TracedSession:
 
     async def request(self, exchange: Exchange) -> Json:
         """Ask the server inside a span."""
-        telemetry, params = self.hop.telemetry, exchange.params
+        hop, params = self.hop, exchange.params
+        telemetry = hop.telemetry
         above: Span | None = exchange.span  # type: ignore[assignment]
-        operation = self.hop.operation(exchange.session, exchange.method, params)
-        traced = Traced(telemetry, CLIENT, operation, params, get_current() if above is None else above)
-        if traced.span is not None:
-            exchange.hop = traced.span
-            exchange.params = with_span(params, traced.span)
+        _, version = meta_and_version(exchange.session, params)
+        operation = operation_of(exchange.method, params, version, hop.transport, None, hop.server)
+        span = telemetry.begin(CLIENT, operation, params, get_current() if above is None else above)
+        if span.seen:
+            exchange.hop = span
+            exchange.params = telemetry.propagation.with_span(params, span)
         try:
             result = await self.inner.request(exchange)
         except BaseException as error:
-            _tell(traced, exchange)
-            traced.raised(error, given_up(exchange))
+            _tell(span, exchange)
+            span.raised(error, given_up(exchange))
             raise
         finally:
             exchange.params = params
         if exchange.method == "initialize":
             agree(exchange.session, result)
-            traced.agreed(self.hop.operation(exchange.session, exchange.method, params))
-        _tell(traced, exchange)
-        traced.answered(result)
+            span.operation = hop.operation(exchange.session, exchange.method, params)
+        _tell(span, exchange)
+        span.end(result=result)
         return result
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Pass a notification on inside a span."""
         operation = self.hop.operation(self.session, method, params)
-        traced = Traced(self.hop.telemetry, CLIENT, operation, params, get_current())
-        if traced.span is not None:
-            params = with_span(params, traced.span)
+        span = self.hop.telemetry.begin(CLIENT, operation, params, get_current())
+        if span.seen:
+            params = self.hop.telemetry.propagation.with_span(params, span)
         try:
             await self.inner.notify(method, params)
         except BaseException as error:
-            traced.raised(error, "disconnected")
+            span.raised(error, "disconnected")
             raise
-        traced.end()
+        span.end()
 
 
 class MeasuredSessions:
@@ -147,11 +148,8 @@ async def _measured(
             histogram.record(seconds, Operation("session", "session", attributes() | failure))
 
 
-def _tell(traced: Traced, exchange: Exchange) -> None:
+def _tell(span: Span, exchange: Exchange) -> None:
     """Say in its span what is known of a request once it has been sent."""
-    if (span := traced.span) is None:
-        return
-    if exchange.sent_as is not None:
-        span.attributes[names.REQUEST_ID] = str(exchange.sent_as)
+    span.request_id = exchange.sent_as
     if exchange.sent_in is not None:
         span.attributes[names.SESSION_ID] = exchange.sent_in

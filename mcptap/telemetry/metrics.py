@@ -10,7 +10,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.durations import Counted
 from mcptap.telemetry.operation import NOTHING, Attributes, Operation
-from mcptap.telemetry.tracing import Span
+from mcptap.telemetry.span import Span
 
 Reader: TypeAlias = Callable[[], int]
 """Reads a count that only grows."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -24,6 +23,7 @@ WITH_URI: Final = frozenset(
 """The methods whose params name a resource."""
 _TARGET_ATTRIBUTE: Final = {"tools/call": names.TOOL, "prompts/get": names.PROMPT}
 _NO_CODE: Final = "_OTHER"
+_MOST_KNOWN: Final = 1024
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -35,11 +35,16 @@ class Operation:
         method: The method.
         span_name: ``{method} {target}``, with a target only where there are few.
         attributes: Those of the spans and of the metrics.
+        has_uri: Whether the params name a resource.
     """
 
     method: str
     span_name: str
     attributes: Attributes
+    has_uri: bool = False
+
+
+_KNOWN: Final[dict[tuple[str, str | None, str | None, str, str | None, Server | None], Operation]] = {}
 
 
 def operation_of(
@@ -63,10 +68,15 @@ def operation_of(
     target = params.get("name") if params and method in _TARGET_ATTRIBUTE else None
     if not isinstance(target, str):
         target = None
-    return _operation(method, target, version, transport, http_version, server)
+    key = (method, target, version, transport, http_version, server)
+    known = _KNOWN.get(key)
+    if known is None:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        known = _KNOWN[key] = _operation(*key)
+    return known
 
 
-@lru_cache(maxsize=1024)
 def _operation(
     method: str,
     target: str | None,
@@ -81,7 +91,8 @@ def _operation(
     if method == "tools/call":
         attributes[names.OPERATION] = names.EXECUTE_TOOL
     attributes |= connection_attributes(version, transport, http_version, server)
-    return Operation(method, f"{method} {target}" if target else method, attributes)
+    name = f"{method} {target}" if target else method
+    return Operation(method, name, attributes, method in WITH_URI)
 
 
 def connection_attributes(

@@ -22,7 +22,7 @@ from mcptap.protocol import VERSION_META, meta_of
 from mcptap.redaction.header import redactor_of
 from mcptap.telemetry import content
 from mcptap.telemetry import conventions as names
-from mcptap.telemetry.context import parent_of, recorded_span
+from mcptap.telemetry.context import Propagation, recorded_span
 from mcptap.telemetry.operation import (
     SUCCESS,
     WITH_URI,
@@ -37,7 +37,6 @@ from mcptap.telemetry.operation import (
     server_of,
     uri_of,
 )
-from mcptap.telemetry.telemetry import Redact
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _NANOSECONDS: Final = 1_000_000_000
@@ -89,7 +88,7 @@ class _Request:
         self,
         cassette: Cassette,
         about: About,
-        redact: Redact,
+        redact: content.Redact,
         zero: int,
         interaction: Interaction,
         sessions: dict[int, SessionStart],
@@ -156,7 +155,7 @@ class _Request:
     def _place(self) -> tuple[SpanContext | None, SpanContext]:
         """The parent that the client named, and the span itself."""
         interaction = self._interaction
-        context, _ = parent_of(meta_of(interaction.params), around=Context())
+        context, _ = Propagation().parent_of(meta_of(interaction.params), around=Context())
         named = get_current_span(context).get_span_context()
         parent = named if named.is_valid else None
         own = recorded_span(interaction.trace_id, interaction.span_id)

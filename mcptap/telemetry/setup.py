@@ -27,7 +27,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from mcptap import __version__
 from mcptap.errors import UsageError
 from mcptap.telemetry import conventions as names
-from mcptap.telemetry.direct import DirectTracing
+from mcptap.telemetry.direct import DirectSpan, DirectTracing
 from mcptap.telemetry.durations import Counted, can_count
 from mcptap.telemetry.metrics import Instruments
 from mcptap.telemetry.otlp import span_exporter
@@ -82,7 +82,7 @@ def set_up(settings: Settings, report: Callable[[str], None], service: str | Non
     tracing, instruments, provider = None, None, None
     if deliveries:
         scope = InstrumentationScope(names.SCOPE, __version__)
-        tracing = DirectTracing([each.take for each in deliveries], about, scope, _sampler())
+        tracing = DirectTracing(_taken_by(deliveries), about, scope, _sampler())
     if readers:
         provider = MeterProvider(readers, about, shutdown_on_exit=False)
         counted = _counted(settings, readers, about)
@@ -96,6 +96,17 @@ def set_up(settings: Settings, report: Callable[[str], None], service: str | Non
             report(f"telemetry: {dropped} spans were dropped")
 
     return Telemetry(tracing, instruments, settings.capture_content, scrape=scrape, close=close)
+
+
+def _taken_by(deliveries: Sequence[Delivery]) -> Callable[[DirectSpan], None]:
+    if len(deliveries) == 1:
+        return deliveries[0].take
+
+    def take(span: DirectSpan) -> None:
+        for delivery in deliveries:
+            delivery.take(span)
+
+    return take
 
 
 def resource(service: str | None = None) -> Resource:

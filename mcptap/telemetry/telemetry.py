@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Any
 
-from opentelemetry import metrics, trace
+from opentelemetry import metrics, propagate, trace
+from opentelemetry.propagators.textmap import TextMapPropagator
 
 from mcptap import __version__
 from mcptap.exchange import Session
 from mcptap.model import Json
-from mcptap.protocol import VERSION_META
+from mcptap.protocol import VERSION_META, meta_of
 from mcptap.telemetry import conventions as names
+from mcptap.telemetry.application import ApplicationTracing
+from mcptap.telemetry.content import Redact
+from mcptap.telemetry.context import Propagation
 from mcptap.telemetry.metrics import Instruments
-from mcptap.telemetry.tracing import ApplicationTracing, Tracing
-
-Redact: TypeAlias = Callable[[Json], Json]
+from mcptap.telemetry.span import Begin, Span, Tracing
 
 
 @dataclass(slots=True, eq=False)
@@ -26,12 +28,16 @@ class Telemetry:
     """Where spans and metrics go.
 
     Attributes:
-        tracing: Opens spans; ``None`` where there are none.
+        tracing: What spans are begun with; ``None`` where there are none.
         instruments: Measure; ``None`` where nothing does.
         capture_content: Whether arguments and results are shown.
         redact: Takes the secrets out of params or a result, as from a cassette.
         scrape: Gives the metrics of this moment, where Prometheus is to fetch them.
         close: Sends what is left and ends.
+        propagation: How context comes with messages, and goes on with them.
+        begin: Begins a span, or what is measured where there are none.
+        ambient: Whether others begin spans inside of it, by the context of their task.
+        asks: Whether there is more to find out of a span when it begins: what it shows, or who wants it.
     """
 
     tracing: Tracing | None = None
@@ -40,6 +46,14 @@ class Telemetry:
     redact: Redact = lambda value: value
     scrape: Callable[[str], tuple[bytes, str]] | None = None
     close: Callable[[], None] = lambda: None
+    propagation: Propagation = field(default_factory=Propagation)
+    begin: Begin = field(init=False)
+    ambient: bool = field(init=False)
+    asks: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self.begin = partial(Span, self) if self.tracing is None else self.tracing.begins(self)
+        self.ambient = self.tracing is not None and self.tracing.ambient
 
     @property
     def on(self) -> bool:
@@ -47,12 +61,13 @@ class Telemetry:
         return self.tracing is not None or self.instruments is not None
 
 
-def version_of(session: Session, meta: Mapping[str, Any]) -> str | None:
-    """The protocol version of a request: its ``_meta`` says so, or its session has agreed on one."""
+def meta_and_version(session: Session, params: Json | None) -> tuple[Mapping[str, Any], str | None]:
+    """The ``_meta`` of a request, and the version that it names, or that its session has agreed on."""
+    meta = meta_of(params)
     if session.era == "handshake":
-        return session.version
+        return meta, session.version
     version = meta.get(VERSION_META)
-    return version if isinstance(version, str) else None
+    return meta, version if isinstance(version, str) else None
 
 
 def agree(session: Session, result: Json) -> None:
@@ -67,6 +82,7 @@ def of_application() -> Telemetry:
     tracer_provider, meter_provider = trace.get_tracer_provider(), metrics.get_meter_provider()
     sdk = sys.modules.get("opentelemetry.sdk.metrics")
     return _of_providers(
+        propagate.get_global_textmap(),
         None
         if isinstance(tracer_provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider)
         else tracer_provider,
@@ -76,15 +92,17 @@ def of_application() -> Telemetry:
 
 @lru_cache(maxsize=4)
 def _of_providers(
-    tracer_provider: trace.TracerProvider | None, meter_provider: metrics.MeterProvider | None
+    textmap: TextMapPropagator,
+    tracer_provider: trace.TracerProvider | None,
+    meter_provider: metrics.MeterProvider | None,
 ) -> Telemetry:
     """The telemetry of two providers: it knows sessions, and instruments are made once."""
-    telemetry = Telemetry()
+    tracing, instruments = None, None
     if tracer_provider is not None:
         from mcptap.telemetry.quiet import keep_sdk_quiet  # noqa: PLC0415 - only if it is on
 
         keep_sdk_quiet()
-        telemetry.tracing = ApplicationTracing(tracer_provider.get_tracer(names.SCOPE, __version__))
+        tracing = ApplicationTracing(tracer_provider.get_tracer(names.SCOPE, __version__))
     if meter_provider is not None:
-        telemetry.instruments = Instruments(meter_provider.get_meter(names.SCOPE, __version__))
-    return telemetry
+        instruments = Instruments(meter_provider.get_meter(names.SCOPE, __version__))
+    return Telemetry(tracing, instruments, propagation=Propagation(textmap))

@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind
 from mcptap.telemetry.batching import Batching, Limits, limits_of
 from mcptap.telemetry.direct import DirectSpan, DirectTracing
 from mcptap.telemetry.operation import operation_of
+from mcptap.telemetry.telemetry import Telemetry
 
 PING = operation_of("ping", None, None, "stdio")
 PATIENCE = 60.0
@@ -43,8 +44,8 @@ class Sender:
 
 
 def span() -> DirectSpan:
-    tracing = DirectTracing([], Resource({}), InstrumentationScope("test"), ALWAYS_ON)
-    made = tracing.start(PING, SpanKind.SERVER, Context(), {})
+    tracing = DirectTracing(lambda _: None, Resource({}), InstrumentationScope("test"), ALWAYS_ON)
+    made = Telemetry(tracing).begin(SpanKind.SERVER, PING, None, Context())
     assert isinstance(made, DirectSpan)
     return made
 

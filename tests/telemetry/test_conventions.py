@@ -34,14 +34,14 @@ from opentelemetry.trace import SpanKind
 
 from mcptap.exchange import RpcError
 from mcptap.telemetry import conventions as names
+from mcptap.telemetry.application import ApplicationTracing
 from mcptap.telemetry.direct import DirectSpan, DirectTracing
 from mcptap.telemetry.durations import Counted
 from mcptap.telemetry.metrics import Instruments
 from mcptap.telemetry.operation import Server, operation_of
 from mcptap.telemetry.private import add_to_collected
+from mcptap.telemetry.span import Tracing
 from mcptap.telemetry.telemetry import Telemetry
-from mcptap.telemetry.traced import Traced
-from mcptap.telemetry.tracing import ApplicationTracing, Tracing
 
 PACKAGE = {
     names.METHOD: mcp_attributes.MCP_METHOD_NAME,
@@ -149,11 +149,11 @@ def test_spans_and_metrics_have_what_the_conventions_require_and_nothing_else(
     instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False).get_meter("test"))
     telemetry = Telemetry(ApplicationTracing(provider.get_tracer("test")), instruments)
     operation = operation_of(method, params, *connection)
-    traced = Traced(telemetry, kind, operation, params, Context(), about={names.REQUEST_ID: "7"})
+    begun = telemetry.begin(kind, operation, params, Context(), request_id="7")
     if isinstance(outcome, dict) and "an" not in outcome:
-        traced.answered(outcome)
+        begun.end(result=outcome)
     else:
-        traced.raised(RpcError({"code": outcome, "message": "went wrong"}), "disconnected")
+        begun.raised(RpcError({"code": outcome, "message": "went wrong"}), "disconnected")
     (span,) = exporter.get_finished_spans()
     assert (span.name, span.kind, span.status.status_code.name) == (name, kind, status)
     assert dict(span.attributes or {}) == attributes
@@ -176,15 +176,15 @@ def test_an_initialize_says_the_version_that_it_has_led_to(*, ours: bool) -> Non
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     ended: list[DirectSpan] = []
     tracing: Tracing = (
-        DirectTracing([ended.append], Resource({}), InstrumentationScope("test"), DEFAULT_ON)
+        DirectTracing(ended.append, Resource({}), InstrumentationScope("test"), DEFAULT_ON)
         if ours
         else ApplicationTracing(provider.get_tracer("test"))
     )
     instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False).get_meter("test"))
     before, after = (operation_of("initialize", {}, version, "stdio") for version in (None, "2025-11-25"))
-    traced = Traced(Telemetry(tracing, instruments), SpanKind.SERVER, before, {}, Context())
-    traced.agreed(after)
-    traced.answered({"protocolVersion": "2025-11-25"})
+    begun = Telemetry(tracing, instruments).begin(SpanKind.SERVER, before, {}, Context())
+    begun.operation = after
+    begun.end(result={"protocolVersion": "2025-11-25"})
     (span,) = [each.readable() for each in ended] if ours else exporter.get_finished_spans()
     assert dict(span.attributes or {}) == {"mcp.method.name": "initialize", **PIPED}
     data: Any = reader.get_metrics_data()
@@ -226,8 +226,7 @@ def test_content_is_shown_only_where_it_is_asked_for_and_only_redacted() -> None
             redact=lambda value: {**value, "arguments": {"password": "gone", "a": 1}},
         )
         operation = operation_of("tools/call", params, *PIPE)
-        traced = Traced(telemetry, SpanKind.SERVER, operation, params, Context())
-        traced.answered({"content": []})
+        telemetry.begin(SpanKind.SERVER, operation, params, Context()).end(result={"content": []})
         shown[capture] = dict(exporter.get_finished_spans()[0].attributes or {})
     assert set(shown[True]) - set(shown[False]) == {"gen_ai.tool.call.arguments", "gen_ai.tool.call.result"}
     assert shown[True]["gen_ai.tool.call.arguments"] == '{"password":"gone","a":1}'

@@ -21,6 +21,7 @@ from mcptap.telemetry.durations import Counted, can_count
 from mcptap.telemetry.metrics import Instruments
 from mcptap.telemetry.operation import Operation, operation_of
 from mcptap.telemetry.private import add_to_collected
+from mcptap.telemetry.telemetry import Telemetry
 
 RESOURCE = Resource({"service.name": "test"})
 SCOPE = InstrumentationScope("mcptap", "1")
@@ -96,8 +97,8 @@ def test_the_last_sampled_span_of_a_bucket_is_its_exemplar_until_it_is_collected
     measured, operation = Measured(counted=True), operation_of("ping", None, None, "stdio")
 
     def spans(sampler: Any) -> list[Any]:
-        tracing = DirectTracing([], RESOURCE, SCOPE, sampler)
-        return [tracing.start(operation, SpanKind.SERVER, Context(), {}) for _ in range(2)]
+        telemetry = Telemetry(DirectTracing(lambda _: None, RESOURCE, SCOPE, sampler))
+        return [telemetry.begin(SpanKind.SERVER, operation, None, Context()) for _ in range(2)]
 
     (first, last), (unsampled, _) = spans(ALWAYS_ON), spans(ALWAYS_OFF)
     for span in (first, last, unsampled):

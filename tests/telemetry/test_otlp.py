@@ -30,9 +30,10 @@ from opentelemetry.trace import (
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.direct import DirectSpan, DirectTracing
 from mcptap.telemetry.encoding import encode, encode_direct
-from mcptap.telemetry.operation import Operation
+from mcptap.telemetry.operation import SUCCESS, Ending, Operation
 from mcptap.telemetry.otlp import span_exporter
 from mcptap.telemetry.settings import Otlp
+from mcptap.telemetry.telemetry import Telemetry
 from tests.telemetry.receivers import Protocol, collector
 
 RESOURCE = Resource({"service.name": "tést", "number": 3})
@@ -41,8 +42,7 @@ TIMES = st.integers(0, 2**63)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
 LONG = st.integers(30, 80).map("é".__mul__)  # about where a length takes a second byte
 VALUES = st.one_of(TEXTS, LONG, st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False))
-OF_ONE_REQUEST = st.sampled_from([names.REQUEST_ID, names.SEQ, names.PROXY_DURATION])
-ATTRIBUTES = st.dictionaries(OF_ONE_REQUEST | TEXTS.filter(bool), VALUES, max_size=6)
+ATTRIBUTES = st.dictionaries(st.just(names.SEQ) | TEXTS.filter(bool), VALUES, max_size=6)
 CONTEXTS = st.builds(
     SpanContext,
     st.integers(1, 2**128 - 1),
@@ -90,33 +90,38 @@ def test_the_exporters_take_the_bytes(protocol: Protocol) -> None:
 
 
 @given(
-    st.sampled_from(SpanKind),
+    st.sampled_from([SpanKind.SERVER, SpanKind.CLIENT]),
     st.none() | CONTEXTS,
     ATTRIBUTES,
     ATTRIBUTES,
+    st.tuples(st.none() | TEXTS | st.integers(), st.none() | st.floats(0, 1e9)),
     st.lists(CONTEXTS, max_size=2),
     st.lists(TEXTS, max_size=4),
-    st.sampled_from([Status(), Status(StatusCode.ERROR, "é" * 200)]),
+    st.sampled_from([SUCCESS, Ending("-32000", "-32000", "é" * 200), Ending(None, "-32601")]),
 )
 def test_the_bytes_of_our_own_spans_say_the_same_as_their_readable_form(
     kind: SpanKind,
     parent: SpanContext | None,
     shared: dict[str, Any],
     own: dict[str, Any],
+    of_one_request: tuple[str | int | None, float | None],
     links: list[SpanContext],
     events: list[str],
-    status: Status,
+    ending: Ending,
 ) -> None:
     ended: list[DirectSpan] = []
 
     shared = {key: value for key, value in shared.items() if key not in own}
-    tracing = DirectTracing([ended.append], RESOURCE, SCOPE, ALWAYS_ON, SpanLimits(max_events=2))
+    tracing = DirectTracing(ended.append, RESOURCE, SCOPE, ALWAYS_ON, SpanLimits(max_events=2))
+    telemetry = Telemetry(tracing)
     around = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent))
-    span = tracing.start(Operation("ping", "näme", shared), kind, around, own, links)
+    operation = Operation("ping", "näme", shared)
+    span = telemetry.begin(kind, operation, None, around, links, dict(own), of_one_request[0])
+    span.own_seconds = of_one_request[1]
     for event in events:
         span.event(event, {"a": 1})
-    tracing.start(Operation("ping", "inside", shared), kind, span, own).end()
-    span.end(status)
+    telemetry.begin(kind, Operation("ping", "inside", shared), None, span, (), dict(own)).end()
+    span.end(ending)
     readable = [each.readable() for each in ended]
     assert ExportTraceServiceRequest.FromString(encode_direct(ended)) == encode_spans(readable)
     assert span.traceparent == f"00-{span.trace_id}-{span.span_id}-01"

@@ -48,7 +48,7 @@ def spans(telemetry: Telemetry, count: int) -> None:
     """Open and end some spans."""
     assert telemetry.tracing is not None
     for _ in range(count):
-        telemetry.tracing.start(PING, SpanKind.SERVER, Context(), {}).end()
+        telemetry.begin(SpanKind.SERVER, PING, None, Context()).end()
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
