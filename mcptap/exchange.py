@@ -128,9 +128,10 @@ class Exchange:
         sent_in: the upstream's own id of the session, where the transport has such ids.
         cancelled: Gives the params of the client's cancel notification, once it has cancelled.
         span: The span that stands for it, where telemetry is on, and
-        hop: the one that stands for its way to the real server.
+        hop: the one that stands for its way to the real server, or what is measured of that.
         notes: What a backend or a recorder has to say about it, for telemetry: ``hit``, ``repeat``,
             ``miss``, ``replayed`` (the recorded interaction), ``cassette``, ``seq``, ``gap``.
+        tolerated: The errors of it that are no trouble, where it finds out what the server speaks.
     """
 
     session: Session
@@ -147,6 +148,32 @@ class Exchange:
     span: SpanIds | None = None
     hop: SpanIds | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    tolerated: type[UnansweredError] | tuple[()] = ()
+
+    def another(
+        self,
+        session: Session,
+        method: str,
+        params: Json | None,
+        channel: Channel,
+        cancelled: Callable[[], Json | None],
+    ) -> Exchange:
+        """Make another request of this one's client, in the place of this one."""
+        return Exchange(
+            session,
+            method,
+            params,
+            channel,
+            id=self.id,
+            cancelled=cancelled,
+            span=self.span,
+            notes=self.notes,
+        )
+
+    def took_as_long_as(self, other: Exchange) -> None:
+        """Take over when a request in this one's place was sent, the first time, and answered, the last."""
+        self.sent_at = other.sent_at if self.sent_at is None else self.sent_at
+        self.answered_at = other.answered_at
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Send a notification to the client inside this request (see `Channel.notify`)."""

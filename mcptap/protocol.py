@@ -85,9 +85,6 @@ OUTSIDE_REQUESTS: Final = frozenset(
 )
 """What a server says of itself, and in no request but a subscription."""
 
-PROBE: Final = "probe"
-"""The note of a request that finds out what the server speaks: the class of errors that are no trouble."""
-
 STREAM_CLOSED: Final = "mcptap/stream_closed"
 """The event of a server that closes the stream of a request, to be asked again for the rest of it."""
 

@@ -282,7 +282,7 @@ class Tap(FastMCP[Any]):
             tasks = self._tasks = await stack.enter_async_context(anyio.create_task_group())
             a_process = isinstance(backend, LiveBackend) and backend.upstream.target.transport == "stdio"
             self._census = Census(tasks) if a_process else None
-            observed = stack.enter_context(observing(self, backend, self._recorder))
+            observed, observe = observing(self, backend, self._recorder)
             self._downstreams = Downstreams(observed, tasks)
             bridge = make_bridge(
                 self._bridging,
@@ -295,7 +295,7 @@ class Tap(FastMCP[Any]):
                 callers=self._new_callers,
                 patience=lambda: self.client_patience,
             )
-            self._hop = Hop(self, self._downstreams, self.schemas, bridge, self.faulting)
+            self._hop = Hop(self, self._downstreams, self.schemas, bridge, self.faulting, observe)
             try:
                 yield
             finally:

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from fastmcp.server.context import Context
 from fastmcp.server.dependencies import bind_request_context
@@ -34,6 +34,8 @@ from mcptap.tap.private import App, connection_of, request_channel_of, run_chain
 from mcptap.tap.stand_ins import error_stand_in, stand_in
 from mcptap.tap.verbatim import answer_begun, asked_by, disturb_answer, exact_message, is_verbatim
 
+T = TypeVar("T")
+
 
 @dataclass(kw_only=True, frozen=True)
 class TapContext(MiddlewareContext[Any]):
@@ -52,6 +54,25 @@ class TapContext(MiddlewareContext[Any]):
     has_params: bool = True
 
 
+class Observe(Protocol):
+    """Stands around everything that the clients of a tap send."""
+
+    def request(
+        self, exchange: Exchange, request: Request | None, answer: Callable[[], Awaitable[T]]
+    ) -> Awaitable[T]:
+        """Answer a request, which has come with an HTTP request where it has not come on a pipe."""
+
+    def notification(
+        self,
+        session: Session,
+        method: str,
+        params: Json | None,
+        request: Request | None,
+        pass_on: Callable[[], Awaitable[None]],
+    ) -> Awaitable[None]:
+        """Pass a notification on."""
+
+
 class Hop:
     """The raw middleware of a tap.
 
@@ -61,6 +82,7 @@ class Hop:
         schemas: Learns the tools that go by.
         bridge: Sits before the middleware, where clients and servers of different eras may meet.
         faulting: Lets requests go wrong before all that.
+        observe: Stands around that, so that it sees what the clients see.
     """
 
     def __init__(
@@ -70,12 +92,14 @@ class Hop:
         schemas: SchemaBook,
         bridge: Bridge | None = None,
         faulting: Faulting | None = None,
+        observe: Observe | None = None,
     ) -> None:
         self._app = app
         self._downstreams = downstreams
         self._schemas = schemas
         self._bridge = bridge
         self._faulting = faulting
+        self._observe = observe
 
     async def __call__(self, context: ServerRequestContext[Any, Any], call_next: CallNext) -> Any:
         """Answer one message; the SDK's own handlers are never asked."""
@@ -101,23 +125,24 @@ class Hop:
             cancelled=lambda: _cancelled(channel) if asked is None else asked.cancelled,
         )
 
-        way = _Way(self._app, context)
-
-        async def answer() -> dict[str, Any]:
-            if self._bridge is None:
-                return await way.request(downstream, exchange)
-            return as_result(await self._bridge.request(downstream, exchange, way))
-
+        answer = partial(self._answer, downstream, exchange, _Way(self._app, context))
+        if self._faulting is not None:
+            answer = partial(self._faulting.request, exchange, answer, _disturb(context, channel))
         try:
-            if self._faulting is None:
+            if self._observe is None:
                 result = await answer()
             else:
-                result = await self._faulting.request(exchange, answer, _disturb(context, channel))
+                result = await self._observe.request(exchange, context.request, answer)
         except RpcError as error:
             raise WireError(error_stand_in(error.error) if verbatim else error.error) from None
         if context.method == "tools/list":
             self._schemas.learn(result)
         return stand_in(result) if verbatim else result
+
+    async def _answer(self, downstream: Downstream, exchange: Exchange, way: _Way) -> dict[str, Any]:
+        if self._bridge is None:
+            return await way.request(downstream, exchange)
+        return as_result(await self._bridge.request(downstream, exchange, way))
 
     async def _notification(self, context: ServerRequestContext[Any, Any]) -> None:
         if context.method == CANCELLED:
@@ -146,9 +171,13 @@ class Hop:
         self, way: _Way, downstream: Downstream, session: Session, method: str, params: Json | None
     ) -> None:
         if self._bridge is None:
-            await way.notify(downstream, session, method, params)
+            pass_on = partial(way.notify, downstream, session, method, params)
         else:
-            await self._bridge.notify(downstream, session, method, params, way)
+            pass_on = partial(self._bridge.notify, downstream, session, method, params, way)
+        if self._observe is None:
+            await pass_on()
+        else:
+            await self._observe.notification(session, method, params, way.http, pass_on)
 
 
 class _Way:

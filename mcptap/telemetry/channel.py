@@ -28,13 +28,11 @@ class TracedChannel:
         channel: The channel.
         exchange: The request.
         span: Its span.
-        relayed: Whether what is said comes from a real server, which is a hop of its own.
     """
 
     channel: Channel
     exchange: Exchange
     span: Span
-    relayed: bool
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Send a notification; see `Channel.notify`."""
@@ -44,13 +42,13 @@ class TracedChannel:
 
     async def ask(self, method: str, params: Json | None) -> Json:
         """Send a request; see `Channel.ask`."""
-        span: Span = self.exchange.hop or self.span  # type: ignore[assignment]
-        session = self.exchange.session
+        hop: Span | None = self.exchange.hop  # type: ignore[assignment]
+        around, session = (hop or self.span).within(), self.exchange.session
         _, version = meta_and_version(session, self.exchange.params)
         operation = operation_of(method, params, version, session.transport)
-        return await _say(
-            self.span.telemetry, operation, params, span.within(), self.channel.ask, relayed=self.relayed
-        )
+        # What a real server asks has come over a hop of its own; not so what a recording or a bridge asks.
+        relayed = hop is not None
+        return await _say(self.span.telemetry, operation, params, around, self.channel.ask, relayed=relayed)
 
 
 @dataclass(slots=True, eq=False)

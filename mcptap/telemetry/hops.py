@@ -73,8 +73,8 @@ class _TracedSession:
         _, version = meta_and_version(exchange.session, params)
         operation = operation_of(exchange.method, params, version, hop.transport, None, hop.server)
         span = telemetry.begin(CLIENT, operation, params, get_current() if above is None else above)
+        exchange.hop = span
         if span.seen:
-            exchange.hop = span
             exchange.params = telemetry.propagation.with_span(params, span)
         try:
             result = await self.inner.request(exchange)

@@ -8,7 +8,6 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
-from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from opentelemetry.context import attach, detach
 from starlette.requests import Request
 
@@ -16,7 +15,6 @@ from mcptap.exchange import Exchange, Session
 from mcptap.model import Json
 from mcptap.player import Hit
 from mcptap.tap.channel import as_result
-from mcptap.tap.hop import TapContext
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.channel import TracedChannel, TracedSession
 from mcptap.telemetry.context import recorded_span
@@ -46,29 +44,32 @@ class Scene:
     replayed_from: Sequence[Path] = ()
 
 
-class TelemetryMiddleware(Middleware):
-    """Opens a span around every message of a tap.
+class ClientSpans:
+    """A span around everything that the clients of a tap send (`mcptap.tap.hop.Observe`).
 
     Args:
         scene: What they have in common.
     """
 
-    wants_fastmcp_context = False
-
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
 
-    def __call__(  # type: ignore[override]
-        self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]
-    ) -> Awaitable[Any]:
-        """Trace one message; without a coroutine of its own, which every request would go through."""
-        if not isinstance(context, TapContext):
-            return call_next(context)
-        scene, exchange, request = self._scene, context.exchange, context.request
-        if exchange is not None:
-            return trace_request(scene, exchange, request, lambda: call_next(context), as_result)
-        method, params = str(context.method), context.message or None
-        return trace_notification(scene, context.session, method, params, request, lambda: call_next(context))
+    def request(
+        self, exchange: Exchange, request: Request | None, answer: Callable[[], Awaitable[T]]
+    ) -> Awaitable[T]:
+        """Answer a request inside a span; see `trace_request`."""
+        return trace_request(self._scene, exchange, request, answer, as_result)
+
+    def notification(
+        self,
+        session: Session,
+        method: str,
+        params: Json | None,
+        request: Request | None,
+        pass_on: Callable[[], Awaitable[None]],
+    ) -> Awaitable[None]:
+        """Pass a notification on inside a span; see `trace_notification`."""
+        return trace_notification(self._scene, session, method, params, request, pass_on)
 
 
 async def trace_request(
@@ -92,7 +93,7 @@ async def trace_request(
     if span.seen:
         exchange.span = span
     token = attach(span.within()) if scene.telemetry.ambient else None
-    exchange.channel = TracedChannel(channel, exchange, span, scene.relayed)
+    exchange.channel = TracedChannel(channel, exchange, span)
     try:
         result = await answer()
     except BaseException as error:

@@ -75,6 +75,7 @@ class _FallbackSession:
         if not isinstance(found, Miss):
             return await self._recorded.play(exchange, found)
         self._recorded.forwarded()
+        exchange.notes["miss"] = found.reason
         self._backend.report(f"forwarded to the server: {found.sentence}")
         live = await self._opened(exchange)
         return await live.request(exchange)

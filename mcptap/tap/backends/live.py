@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from mcptap.errors import McptapError, UpstreamError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError, passed_on_id, taken_back
 from mcptap.model import Json, Target
-from mcptap.protocol import LISTEN, METHOD_NOT_FOUND, PROBE, STREAM_CLOSED
+from mcptap.protocol import LISTEN, METHOD_NOT_FOUND, STREAM_CLOSED
 from mcptap.tap.backends.routing import Routing
 from mcptap.tap.headers import notification_headers, upstream_headers
 from mcptap.tap.link import Id, Opener
@@ -201,7 +201,7 @@ class _Connection:
                 cancelled=exchange.cancelled,
             )
         except UnansweredError as error:
-            if not isinstance(error, exchange.notes.get(PROBE, ())):
+            if not isinstance(error, exchange.tolerated):
                 self._backend.on_trouble(UpstreamError(str(error)))
             raise
         except anyio.get_cancelled_exc_class():
@@ -267,7 +267,7 @@ class _Connection:
         self._backend.report(message)
 
     def on_closed(self, reason: str) -> None:
-        if not any(exchange.notes.get(PROBE) is UnansweredError for exchange in self._routing.in_flight()):
+        if not any(exchange.tolerated is UnansweredError for exchange in self._routing.in_flight()):
             self._backend.on_lost(self._key, reason)
 
 

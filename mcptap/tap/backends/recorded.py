@@ -24,16 +24,19 @@ class Recorded:
     Args:
         backend: What answers.
         recorder: Where it goes.
+
+    Attributes:
+        backend: The same.
     """
 
     def __init__(self, backend: Backend, recorder: Recorder) -> None:
-        self._backend = backend
+        self.backend = backend
         self._recorder = recorder
         self._open = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Enter the backend."""
-        await self._open.enter_async_context(entered(self._backend))
+        await self._open.enter_async_context(entered(self.backend))
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -44,7 +47,7 @@ class Recorded:
         """Open a session; see `Backend.session`."""
         # A session of its own: what others say to the client outside requests is not recorded.
         own = replace(session)
-        async with self._backend.session(own) as opened:
+        async with self.backend.session(own) as opened:
             yield _RecordedSession(opened, own, self._recorder)
 
 

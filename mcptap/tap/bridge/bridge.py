@@ -15,7 +15,7 @@ from mcptap.errors import McptapError, UpstreamError
 from mcptap.exchange import Exchange, RpcError, Session, UnansweredError, UnintelligibleError
 from mcptap.matching.canonical import canonical, capabilities_of
 from mcptap.model import Era, Json
-from mcptap.protocol import INVALID_PARAMS, META, PROBE, RESERVED_META_PREFIX, meta_of
+from mcptap.protocol import INVALID_PARAMS, META, RESERVED_META_PREFIX, meta_of
 from mcptap.tap.bridge.handshake_client import HandshakeClient
 from mcptap.tap.bridge.modern_client import ModernClient
 from mcptap.tap.bridge.stateless import Guest, Guests
@@ -162,7 +162,7 @@ class Bridge:
         refused: RpcError | None = None
         if self._speaks_handshake is not False or self._refused_before("handshake", exchange):
             if not self._speaks_handshake:
-                exchange.notes[PROBE] = UnintelligibleError
+                exchange.tolerated = UnintelligibleError
             try:
                 result = await way.request(downstream, exchange)
             except RpcError as error:
@@ -223,7 +223,7 @@ class Bridge:
         bridges = self._at_once or client.refused or str(exchange.id).startswith(_NPM_PROBE)
         if self._speaks_modern is None or not bridges or self._refused_before("modern", exchange):
             if bridges:
-                exchange.notes[PROBE] = UnansweredError
+                exchange.tolerated = UnansweredError
             try:
                 found = await way.request(downstream, exchange)
             except RpcError as error:
@@ -283,7 +283,7 @@ class Bridge:
         Raises:
             McptapError: It can't be reached.
         """
-        probe = Exchange(session, _DISCOVER, {META: meta}, NoChannel(), notes={PROBE: UnansweredError})
+        probe = Exchange(session, _DISCOVER, {META: meta}, NoChannel(), tolerated=UnansweredError)
         try:
             backend_session = await downstream.backend_session(session)
             with anyio.move_on_after(_PROBE_PATIENCE):

@@ -205,15 +205,11 @@ class HandshakeClient:
         stated = to_modern.request(params, self._envelope, self._level)
         if carrier is None:
             return await way.request(self._host, Exchange(self._session, method, stated, _Deaf()))
-        upstream = Exchange(
-            session=self._session,
-            id=carrier.id,
-            method=method,
-            params=stated,
-            channel=carrier.channel,
-            cancelled=carrier.cancelled,
-        )
-        return await way.request(self._host, upstream)
+        upstream = carrier.another(self._session, method, stated, carrier.channel, carrier.cancelled)
+        try:
+            return await way.request(self._host, upstream)
+        finally:
+            carrier.took_as_long_as(upstream)
 
 
 class _Events:

@@ -92,7 +92,7 @@ class ModernClient:
         """
         self._capabilities = _capabilities(exchange)
         params = to_handshake.initialize_params(exchange.params)
-        answer = await self._ask_server(way, "initialize", params)
+        answer = await self._ask_server(exchange, way, "initialize", params)
         if answer.get("protocolVersion") not in HANDSHAKE_VERSIONS:
             message = f"The server wants version {answer.get('protocolVersion')!r}, which can't be bridged"
             raise RpcError.of(METHOD_NOT_FOUND, message)
@@ -188,14 +188,8 @@ class ModernClient:
     async def _begin(self, exchange: Exchange, way: Way) -> Call:
         await self._set_level(exchange, way)
         call = Call(exchange)
-        upstream = Exchange(
-            session=self._session,
-            id=exchange.id,
-            method=exchange.method,
-            params=to_handshake.request(exchange.method, exchange.params),
-            channel=_CallChannel(self, call),
-            cancelled=call.cancelled,
-        )
+        method, params = exchange.method, to_handshake.request(exchange.method, exchange.params)
+        upstream = exchange.another(self._session, method, params, _CallChannel(self, call), call.cancelled)
         self._calls.append(call)
         call.start = lambda: self._around.tasks.start_soon(self._run, call, upstream, way)
         if exchange.method in INPUT_METHODS:
@@ -208,6 +202,7 @@ class ModernClient:
         try:
             await call.run(lambda: way.request(self._host, upstream))
         finally:
+            (call.carrier or call.first).took_as_long_as(upstream)
             if not call.over:
                 call.settle(RpcError.of(INVALID_PARAMS, "The request was taken back"))
             self._calls.remove(call)
@@ -273,7 +268,7 @@ class ModernClient:
             params = {"uri": uri}
             if not self._around.would_answer("handshake", method, params):
                 return True
-            return await agreed(self._ask_server(way, method, params))
+            return await agreed(self._ask_server(exchange, way, method, params))
 
         capabilities = self._initialized.get("capabilities")
         info = self._initialized.get("serverInfo")
@@ -297,11 +292,11 @@ class ModernClient:
                 return
             self._level = level
             if self._around.would_answer("handshake", "logging/setLevel", params):
-                await agreed(self._ask_server(way, "logging/setLevel", params))
+                await agreed(self._ask_server(exchange, way, "logging/setLevel", params))
 
-    async def _ask_server(self, way: Way, method: str, params: Json) -> Json:
-        """A request that the client has no part in."""
-        own = Exchange(self._session, method, params, _SessionChannel(self))
+    async def _ask_server(self, exchange: Exchange, way: Way, method: str, params: Json) -> Json:
+        """A request that the client has no part in, though it is needed for one of the client's."""
+        own = Exchange(self._session, method, params, _SessionChannel(self), span=exchange.span)
         return await way.request(self._host, own)
 
 
