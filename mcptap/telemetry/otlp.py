@@ -6,8 +6,9 @@ public way in for bytes, so each is entered by a private name (`mcptap.telemetry
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -16,6 +17,14 @@ from mcptap.telemetry.direct import DirectSpan
 from mcptap.telemetry.encoding import encode, encode_direct
 from mcptap.telemetry.private import http_send, translate_by
 from mcptap.telemetry.settings import Otlp, Protocol
+
+if TYPE_CHECKING:
+    import requests
+
+_CREDENTIAL_PROVIDERS: Final = (
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER",
+)
 
 
 def span_exporter(otlp: Otlp, protocol: Protocol | None = None) -> SpanExporter:
@@ -42,21 +51,49 @@ def _http(endpoint: str | None) -> SpanExporter:
                 return super().export(_readable(spans))
             return SpanExportResult.SUCCESS if send(_encoded(spans)).success else SpanExportResult.FAILURE
 
-    return HttpSpanExporter(endpoint=endpoint)
+    if any(os.environ.get(variable) for variable in _CREDENTIAL_PROVIDERS):
+        return HttpSpanExporter(endpoint=endpoint)  # it has a session of its own
+    return HttpSpanExporter(endpoint=endpoint, session=_settled_session())
+
+
+def _settled_session() -> requests.Session:
+    """A session that looks for proxies in the environment once, which takes as long as sending spans."""
+    import requests  # noqa: PLC0415 - slow
+
+    class Settled(requests.Session):
+        settings: dict[str, Any] | None = None
+
+        def merge_environment_settings(self, *arguments: Any, **options: Any) -> Any:
+            if self.settings is None:
+                self.settings = super().merge_environment_settings(*arguments, **options)
+            return self.settings
+
+    return Settled()
 
 
 def _grpc(endpoint: str | None) -> SpanExporter:
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (  # noqa: PLC0415
-        ExportTraceServiceRequest,
-    )
 
     class GrpcSpanExporter(OTLPSpanExporter, DirectExporter):
         pass
 
     exporter = GrpcSpanExporter(endpoint=endpoint)
-    translate_by(exporter, lambda spans: ExportTraceServiceRequest.FromString(_encoded(spans)))
+    translate_by(exporter, _encoded, _BytesStub)
     return exporter
+
+
+class _BytesStub:
+    """``TraceServiceStub``, given bytes."""
+
+    def __init__(self, channel: Any) -> None:
+        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (  # noqa: PLC0415 - slow
+            ExportTraceServiceResponse,
+        )
+
+        self.Export = channel.unary_unary(
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            response_deserializer=ExportTraceServiceResponse.FromString,
+        )
 
 
 def _encoded(spans: Sequence[Any]) -> bytes:

@@ -34,9 +34,17 @@ def http_send(exporter: Any) -> Callable[[bytes], Any] | None:
     return getattr(getattr(exporter, "_client", None), "export", None)
 
 
-def translate_by(exporter: Any, translate: Callable[[Any], Any]) -> None:
-    """Have a gRPC exporter send what ``translate`` makes of what it is given."""
+def translate_by(exporter: Any, translate: Callable[[Any], Any], stub: Callable[[Any], Any]) -> None:
+    """Have a gRPC exporter send what ``translate`` makes of what it is given.
+
+    Args:
+        exporter: The exporter.
+        translate: Makes the request.
+        stub: Makes of a channel what sends it.
+    """
     exporter._translate_data = translate  # noqa: SLF001
+    exporter._stub = stub  # noqa: SLF001
+    exporter._client = stub(exporter._channel)  # noqa: SLF001
 
 
 def add_to_collected(reader: MetricReader, add: Callable[[MetricsData | None], MetricsData | None]) -> None:

@@ -9,6 +9,7 @@ from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExp
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader, MetricsData
 from opentelemetry.sdk.trace import ReadableSpan
@@ -28,7 +29,7 @@ def test_a_grpc_exporter_sends_what_its_data_is_translated_to() -> None:
     request.resource_spans.add().scope_spans.add().spans.add().name = "translated"
     with collector("grpc") as received:
         exporter = GrpcSpanExporter(endpoint=received.url)
-        translate_by(exporter, lambda _: request)
+        translate_by(exporter, lambda _: request, TraceServiceStub)
         assert exporter.export([ReadableSpan("not this")]) is SpanExportResult.SUCCESS
         exporter.shutdown()
     assert [each.name for each in received.spans] == ["translated"]
