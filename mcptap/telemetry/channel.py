@@ -90,7 +90,7 @@ async def _say(
     relayed: bool,
 ) -> Json:
     """Send something to the client: a CLIENT span, in a SERVER span where it has come from a server."""
-    parent, links = telemetry.propagation.parent_of(meta_of(params), around=around)
+    parent, links = telemetry.propagation.parent_of(meta_of(params), None, around)
     arrived = None
     if relayed:
         arrived = telemetry.begin(SERVER, operation, params, parent, links, None, passed_on_id.get())

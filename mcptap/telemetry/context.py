@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage, propagate
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.trace import SpanContext, get_current_span
 
@@ -34,7 +34,7 @@ class Propagation:
         self._is_w3c = is_w3c(self._textmap)
 
     def parent_of(
-        self, meta: Mapping[str, Any], headers: Mapping[str, str] | None = None, around: Context | None = None
+        self, meta: Mapping[str, Any], headers: Mapping[str, str] | None, around: Context
     ) -> tuple[Context, tuple[SpanContext, ...]]:
         """The context that a message is handled in, and the spans that it is linked to.
 
@@ -45,15 +45,15 @@ class Propagation:
             meta: The message's ``_meta``.
             headers: Those of the HTTP request that it came with: they name the ambient span, unless an
                 instrumentation of the front has opened one.
-            around: The ambient context; by default that of the task.
+            around: The ambient context.
         """
-        current = get_current() if around is None else around
         if headers is None and self._fields.isdisjoint(meta):
-            return current, ()
+            return around, ()
         carrier = self._carrier(meta)
         outer = {} if headers is None else self._carrier(headers)
         if not carrier and not outer:
-            return current, ()
+            return around, ()
+        current = around
         ambient = get_current_span(current).get_span_context()
         if not ambient.is_valid and outer:
             current = self._textmap.extract(outer, current)

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
-from opentelemetry.context import attach, detach
+from opentelemetry.context import Context, attach, detach, get_current
 from starlette.requests import Request
 
 from mcptap.exchange import Exchange, Session
@@ -25,6 +25,8 @@ from mcptap.telemetry.telemetry import Telemetry, agree, meta_and_version
 T = TypeVar("T")
 _SESSION_HEADER = "mcp-session-id"
 _SECOND = 1e9
+_NOTHING_AROUND = Context()
+"""Where only mcptap begins spans, none is around what a client sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +155,13 @@ def _begin(
     if telemetry not in session.heard_by:
         _hear(scene, session)
     meta, version = meta_and_version(session, params)
+    around = get_current() if telemetry.ambient else _NOTHING_AROUND
     if request is None:
-        parent, links = telemetry.propagation.parent_of(meta)
+        parent, links = telemetry.propagation.parent_of(meta, None, around)
         operation = operation_of(method, params, version, session.transport)
         about = None
     else:
-        parent, links = telemetry.propagation.parent_of(meta, request.headers)
+        parent, links = telemetry.propagation.parent_of(meta, request.headers, around)
         http_version = request.scope.get("http_version")
         operation = operation_of(method, params, version, session.transport, http_version)
         about = _client(request)
