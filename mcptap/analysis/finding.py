@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final
 
-import zstandard
-
-from mcptap.cassette.files import require_regular_file
-from mcptap.cassette.framing import Framing, PlainFraming, framing_of
+from mcptap.cassette.compression import BROKEN_OFF, opened
 from mcptap.cassette.scanning import header_of, scan
 from mcptap.errors import CassetteError
 from mcptap.model import CassetteHeader
 
 SUFFIXES: Final = (".jsonl", ".jsonl.zst", ".jsonl.gz")
-_FRAME_OF_A_LINE: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,41 +76,10 @@ def _source(path: Path) -> Source:
             return Source(path, header_of(path, next(scan(path, file, framing), None)))
     except FileNotFoundError:
         raise CassetteError(f"{path} does not exist", "name a recording, or a folder of them") from None
-    except (EOFError, zstandard.ZstdError) as error:
+    except BROKEN_OFF as error:
         raise CassetteError(f"{path} can't be decompressed: {error}", "restore it") from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise CassetteError(
             f"{path} can't be read: {reason}", "check its name and its permissions"
         ) from error
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[tuple[BinaryIO, Framing]]:
-    """A cassette open for reading, and how its lines are framed once it is; raises OSError."""
-    require_regular_file(path)
-    if path.suffix == ".gz":
-        with gzip.open(path) as file:
-            yield cast("BinaryIO", file), PlainFraming()
-    elif path.suffix == ".zst" and _is_one_frame(path):
-        with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as reader:
-            yield cast("BinaryIO", _Forwards(reader)), PlainFraming()
-    else:
-        with path.open("rb") as file:
-            yield file, framing_of(path)
-
-
-class _Forwards(io.BufferedReader):
-    """A stream that can't seek: it is read from its start, and asked for nothing else."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        if offset or whence:
-            raise io.UnsupportedOperation("seek")
-        return 0
-
-
-def _is_one_frame(path: Path) -> bool:
-    """Whether a frame holds more than a line, as those that ``zstd`` writes do."""
-    with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as reader:
-        start = reader.read(_FRAME_OF_A_LINE)
-    return 0 <= start.find(b"\n") < len(start) - 1

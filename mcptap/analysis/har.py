@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from mcptap import __version__, codec
-from mcptap.cassette.reader import Cassette
-from mcptap.model import CassetteHeader, Interaction
+from mcptap.model import CassetteHeader, Interaction, Record
 
 HTTP: Final = ("http", "sse")
 CREATOR: Final = {"name": "mcptap", "version": __version__}
@@ -20,31 +19,46 @@ CREATOR: Final = {"name": "mcptap", "version": __version__}
 _JSON: Final = "application/json"
 
 
+class Recording(Protocol):
+    """A cassette that can be read, past its damage or not."""
+
+    @property
+    def header(self) -> CassetteHeader:
+        """Its first line."""
+
+    def records(self) -> Iterator[Record]:
+        """Its records; raises CassetteError."""
+
+
 def came_over_http(header: CassetteHeader) -> bool:
     """Whether the server of a cassette was reached over HTTP, so that there is a URL."""
     return header.upstream is not None and header.upstream.transport in HTTP and bool(header.upstream.target)
 
 
-def entries(cassettes: Sequence[Cassette]) -> Iterator[dict[str, Any]]:
+def entries(cassettes: Sequence[Recording]) -> Iterator[dict[str, Any]]:
     """The entries of a HAR log, in the order of the cassettes; raises CassetteError."""
     for cassette in cassettes:
         upstream = cassette.header.upstream
         if upstream is None or not came_over_http(cassette.header):
             continue
         began = datetime.fromisoformat(cassette.header.recorded_at)
-        for interaction in cassette.interactions():
-            yield _entry(interaction, began, upstream.target[0])
+        for record in cassette.records():
+            if isinstance(record, Interaction):
+                yield _entry(record, began, upstream.target[0])
 
 
 def _entry(interaction: Interaction, began: datetime, url: str) -> dict[str, Any]:
-    started = (began + timedelta(seconds=interaction.at)).isoformat(timespec="milliseconds")
+    try:
+        arrived = began + timedelta(seconds=interaction.at)
+    except OverflowError:  # a recording may have times that no clock gives
+        arrived = began
     wait, blocked = interaction.ms or 0.0, interaction.proxy_ms or 0.0
     asked = {"method": interaction.method}
     if interaction.params is not None:
         asked["params"] = interaction.params  # type: ignore[assignment]
     request = _text({"jsonrpc": "2.0", "id": interaction.seq, **asked})
     return {
-        "startedDateTime": started,
+        "startedDateTime": arrived.isoformat(timespec="milliseconds"),
         "time": blocked + wait,
         "request": {
             "method": "POST",

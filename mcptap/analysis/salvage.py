@@ -7,16 +7,14 @@ replay it must not read past damage (`mcptap.cassette.scanning`).
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import zstandard
 
-from mcptap.analysis.finding import opened
+from mcptap.cassette.compression import BROKEN_OFF, opened
 from mcptap.cassette.joining import Joiner
 from mcptap.cassette.scanning import parse
 
@@ -85,7 +83,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
         try:
             for number, frame in enumerate(framing.frames(file), start=1):
                 yield number, frame.text, frame.whole
-        except (EOFError, zlib.error, zstandard.ZstdError):  # the compression itself breaks off here
+        except BROKEN_OFF:  # the compression itself breaks off here
             yield number + 1, b"", False
 
 

@@ -7,14 +7,15 @@ at once and everything readable can be saved.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, TypeAlias
 
-from mcptap.cassette.files import require_regular_file
+from mcptap.cassette.compression import BROKEN_OFF, not_by_lines, opened, refuse_compressed
 from mcptap.cassette.format import VERSION, schema
-from mcptap.cassette.framing import Framing, framing_of
+from mcptap.cassette.framing import Frame, Framing
 from mcptap.cassette.joining import Joiner
 from mcptap.cassette.scanning import Line, Torn, header_of, parse, several_lines
 from mcptap.errors import CassetteError
@@ -87,20 +88,24 @@ class Examination:
 
 
 def stretches(path: Path) -> Iterator[Stretch]:
-    """Every line of a file, the damaged ones too.
+    """Every line of a file, compressed or not; the damaged ones too.
 
     Raises:
-        CassetteError: It is absent, can't be read, or is compressed as a whole.
+        CassetteError: It is absent, or can't be read.
     """
-    framing = framing_of(path)
+    with _readable(path), opened(path) as (file, framing):
+        yield from _stretches(path, file, framing)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        require_regular_file(path)
-        with path.open("rb") as file:
-            yield from _stretches(path, file, framing)
+        yield
     except FileNotFoundError:
         raise CassetteError(f"{path} does not exist", "name a cassette") from None
     except OSError as error:
-        raise CassetteError(f"{path} can't be read: {error.strerror}", "check its permissions") from error
+        reason = error.strerror or str(error)
+        raise CassetteError(f"{path} can't be read: {reason}", "check its permissions") from error
 
 
 def _stretches(path: Path, file: BinaryIO, framing: Framing) -> Iterator[Stretch]:
@@ -108,12 +113,10 @@ def _stretches(path: Path, file: BinaryIO, framing: Framing) -> Iterator[Stretch
     going_on = True
     while going_on:
         going_on = False
-        for frame in framing.frames(file, offset):
+        for frame in _frames(file, framing, offset):
             number += 1
             if several_lines(frame.text):
-                raise CassetteError(
-                    f"{path} is not compressed line by line", "decompress it with zstd -d and use that file"
-                )
+                raise not_by_lines(path)
             content = parse(frame.text.rstrip(b"\0"))
             offset = frame.end if content is not None else framing.after(file, frame)
             torn = content is None and not frame.whole and offset == frame.end
@@ -121,6 +124,17 @@ def _stretches(path: Path, file: BinaryIO, framing: Framing) -> Iterator[Stretch
             if offset != frame.end:
                 going_on = True
                 break
+
+
+def _frames(file: BinaryIO, framing: Framing, offset: int) -> Iterator[Frame]:
+    """The frames from ``offset`` on; where the compression of the whole breaks off, it is torn."""
+    end = offset
+    try:
+        for frame in framing.frames(file, offset):
+            yield frame
+            end = frame.end
+    except BROKEN_OFF:
+        yield Frame(end, end, b"", whole=False)
 
 
 def header_in(path: Path) -> CassetteHeader | None:
@@ -149,8 +163,10 @@ def examine(path: Path) -> Examination:
     """Read a whole cassette and find what is wrong with it.
 
     Raises:
-        CassetteError: It is no cassette, or can't be read.
+        CassetteError: It is no cassette, is compressed as a whole, or can't be read.
     """
+    with _readable(path):
+        refuse_compressed(path)
     examination = Examination(path)
     header = header_in(path)
     examiner = _Examiner(examination)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from mcptap import codec
+from mcptap.cassette.compression import GZIP, is_gzip, not_by_lines
 from mcptap.cassette.format import CASSETTE, MARKER, VERSION
 from mcptap.cassette.framing import Frame, Framing
 from mcptap.cassette.parsing import parse_header
@@ -52,13 +53,13 @@ def scan(path: Path, file: BinaryIO, framing: Framing) -> Iterator[Line | Torn]:
         CassetteError: A line in the middle is damaged; the message names it.
     """
     for number, frame in enumerate(framing.frames(file), start=1):
+        if number == 1 and frame.text.startswith(GZIP):
+            raise is_gzip(path)
         if not frame.whole:
             yield from _unfinished(number, frame)
             return
         if several_lines(frame.text):
-            raise CassetteError(
-                f"{path} is not compressed line by line", "decompress it with zstd -d and use that file"
-            )
+            raise not_by_lines(path)
         content = parse(frame.text)
         if content is None and number == 1:
             raise CassetteError(

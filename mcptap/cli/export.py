@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcptap.cli.table import quiet_pipe
 from mcptap.codec import dumps
 from mcptap.errors import UsageError
 from mcptap.matching.excerpt import printable
 
 if TYPE_CHECKING:
     from mcptap.analysis import Recordings
+    from mcptap.analysis.finding import Source
+    from mcptap.model import Record
+
+_STDOUT = Path("-")
 
 
 @click.command("export")
@@ -46,91 +55,138 @@ def command(
     mcptap export rec.jsonl --otlp http://127.0.0.1:4318
     mcptap export recordings/ --parquet s3://bucket/mcp
 
-    Parquet and CSV have the columns of docs/analysis.md but the bodies.
+    Parquet and CSV have the columns of docs/analysis.md but the bodies. A FILE of - is stdout.
     """
     if not (parquet or csv or perfetto or har or otlp):
         raise UsageError("nothing to export to", "name it with --parquet, --csv, --perfetto, --har or --otlp")
-    if har:
-        _to_har(paths, har)
-    if perfetto:
-        _to_perfetto(paths, perfetto)
-    if parquet or csv:
-        _to_tables(paths, parquet, csv)
+    sources = _found(paths)
+    for target in filter(None, (csv, perfetto, har)):
+        _refuse_a_source(target, sources)
+    with quiet_pipe():
+        if har:
+            _to_har(sources, har)
+        if perfetto:
+            _to_perfetto(sources, perfetto)
+        if parquet or csv:
+            _to_tables(sources, parquet, csv)
     if otlp:
-        _to_collector(paths, otlp, capture_content=capture_content)
+        _to_collector(sources, otlp, capture_content=capture_content)
     return 0
 
 
-def _to_collector(paths: tuple[Path, ...], url: str, *, capture_content: bool) -> None:
-    from mcptap.cassette.opening import open_all  # noqa: PLC0415 - not for --help
-    from mcptap.cli.serving import quiet_libraries  # noqa: PLC0415
+def _found(paths: Sequence[Path]) -> tuple[Source, ...]:
+    from mcptap.analysis.finding import find  # noqa: PLC0415 - not for --help
+
+    found = find(paths)
+    _note(found.passed_over)
+    return found.sources
+
+
+def _refuse_a_source(target: Path, sources: Iterable[Source]) -> None:
+    for source in sources:
+        if target.exists() and target.samefile(source.path):
+            raise UsageError(f"{target} is one of the recordings", "name another file")
+
+
+def _to_collector(sources: Sequence[Source], url: str, *, capture_content: bool) -> None:
+    from mcptap.cli.serving import quiet_libraries  # noqa: PLC0415 - not for --help
     from mcptap.cli.telemetry import import_propagators  # noqa: PLC0415
     from mcptap.telemetry.settings import settings  # noqa: PLC0415
 
     with quiet_libraries(debug=False):
         asked = settings({}, url=url, capture_content=capture_content)
-        cassettes = [each for path in paths for each in open_all(path)]
         import_propagators(needed=True)
         from mcptap.telemetry.export import send  # noqa: PLC0415 - imports the SDK
 
-        _tell(send(cassettes, asked), "span", url)
+        _tell(send(map(_PastDamage, sources), asked), "span", url)
 
 
-def _to_tables(paths: tuple[Path, ...], parquet: str | None, csv: Path | None) -> None:
+def _to_tables(sources: Sequence[Source], parquet: str | None, csv: Path | None) -> None:
     from mcptap.analysis.dataset import write_csv, write_parquet  # noqa: PLC0415 - imports DuckDB
 
-    recordings = _loaded(paths)
+    recordings = _loaded(sources)
     if parquet:
         _tell(write_parquet(recordings, parquet), "interaction", parquet)
     if csv:
-        _tell(write_csv(recordings, csv), "interaction", csv)
+        with _written(csv) as file:
+            count = write_csv(recordings, file)
+        _tell(count, "interaction", csv)
 
 
-def _to_perfetto(paths: tuple[Path, ...], target: Path) -> None:
+def _to_perfetto(sources: Sequence[Source], target: Path) -> None:
     from mcptap.analysis.timeline import trace_events  # noqa: PLC0415 - imports DuckDB
 
     before, after = b'{"displayTimeUnit":"ms","traceEvents":[\n', b"\n]}\n"
-    _tell(_write(target, before, trace_events(_loaded(paths)), after), "trace event", target)
+    _tell(_write(target, before, trace_events(_loaded(sources)), after), "trace event", target)
 
 
-def _to_har(paths: tuple[Path, ...], target: Path) -> None:
-    from mcptap.analysis.finding import find  # noqa: PLC0415
-    from mcptap.analysis.har import CREATOR, came_over_http, entries  # noqa: PLC0415
-    from mcptap.cassette.reader import open_cassette  # noqa: PLC0415
+def _to_har(sources: Sequence[Source], target: Path) -> None:
+    from mcptap.analysis.har import CREATOR, came_over_http, entries  # noqa: PLC0415 - not for --help
 
-    cassettes = [
-        open_cassette(source.path) for source in find(paths).sources if came_over_http(source.header)
-    ]
-    if not cassettes:
-        raise UsageError(
-            f"nothing in {', '.join(map(str, paths))} came from a server over HTTP", "take --perfetto instead"
-        )
+    over_http = [_PastDamage(source) for source in sources if came_over_http(source.header)]
+    if not over_http:
+        raise UsageError("no recording is of a server over HTTP", "take --perfetto instead")
     before = b'{"log":{"version":"1.2","creator":' + dumps(CREATOR) + b',"entries":[\n'
-    _tell(_write(target, before, entries(cassettes), b"\n]}}\n"), "request", target)
+    _tell(_write(target, before, entries(over_http), b"\n]}}\n"), "request", target)
 
 
-def _loaded(paths: tuple[Path, ...]) -> Recordings:
+class _PastDamage:
+    """A cassette that is read past its damage, which is told when it has been read."""
+
+    def __init__(self, source: Source) -> None:
+        self.path = source.path
+        self.header = source.header
+
+    def records(self) -> Iterator[Record]:
+        from mcptap.reporting.reading import Reading  # noqa: PLC0415 - not for --help
+
+        reading = Reading(self.path, self.header)
+        yield from reading.records()
+        _note(reading.notices)
+
+
+def _loaded(sources: Sequence[Source]) -> Recordings:
     from mcptap.analysis import load  # noqa: PLC0415 - imports DuckDB
 
-    recordings = load(paths)
-    for note in (*recordings.passed_over, *map(str, recordings.damage)):
-        click.echo(f"mcptap: note: {printable(note)}", err=True)
+    recordings = load([source.path for source in sources])
+    _note(map(str, recordings.damage))
     return recordings
 
 
 def _write(target: Path, before: bytes, items: Iterable[dict[str, Any]], after: bytes) -> int:
     """Write JSON objects, one a line, as a list; gives how many."""
     count = 0
-    try:
-        with target.open("wb") as file:
-            file.write(before)
-            for count, item in enumerate(items, start=1):
-                file.write((b",\n" if count > 1 else b"") + dumps(item))
-            file.write(after)
-    except OSError as error:
-        raise UsageError(f"{target} can't be written to: {error.strerror}", "name another file") from None
+    with _written(target) as place, place.open("wb") as file:
+        file.write(before)
+        for count, item in enumerate(items, start=1):
+            file.write((b",\n" if count > 1 else b"") + dumps(item))
+        file.write(after)
     return count
 
 
+@contextmanager
+def _written(target: Path) -> Iterator[Path]:
+    """A file to write, which is in its place, or goes to stdout, once it is whole."""
+    from mcptap.cassette.replacing import replacing  # noqa: PLC0415 - not for --help
+
+    if target == _STDOUT:
+        with tempfile.TemporaryDirectory(prefix="mcptap-") as folder:
+            yield Path(folder, "export")
+            with Path(folder, "export").open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+        return
+    try:
+        with replacing(target) as place:
+            yield place
+    except OSError as error:
+        raise UsageError(f"{target} can't be written to: {error.strerror}", "name another file") from None
+
+
+def _note(notes: Iterable[str]) -> None:
+    for note in notes:
+        click.echo(f"mcptap: note: {printable(note)}", err=True)
+
+
 def _tell(count: int, noun: str, target: object) -> None:
-    click.echo(f"mcptap: wrote {count:,} {noun}{'s' * (count != 1)} to {target}", err=True)
+    where = "stdout" if target == _STDOUT else target
+    click.echo(f"mcptap: wrote {count:,} {noun}{'s' * (count != 1)} to {where}", err=True)

@@ -1,14 +1,17 @@
-"""Reading a cassette for a report: what is damaged is counted and named, and everything else is shown."""
+"""Reading a cassette past its damage: that is counted and named, and everything else is shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from mcptap.cassette.examination import header_in, stretches
 from mcptap.cassette.joining import Joiner
 from mcptap.model import CassetteHeader, Record
+
+_MOST_NAMED: Final = 20
 
 
 @dataclass(slots=True)
@@ -30,6 +33,15 @@ class Reading:
         """What the server is called, as far as the cassette tells."""
         upstream = self.header.upstream if self.header else None
         return upstream.name if upstream else "an unnamed server"
+
+    @property
+    def notices(self) -> list[str]:
+        """The damage in a line, and a list that is no longer than needed; empty where there is none."""
+        if not self.damage:
+            return []
+        number = len(self.damage)
+        named = "; ".join(self.damage[:_MOST_NAMED]) + ("; …" if number > _MOST_NAMED else "")
+        return [f"{self.path.name}: {number} damaged line{'s' * (number != 1)} passed over: {named}"]
 
     def records(self) -> Iterator[Record]:
         """Every record that can be read; requests without an end come last, by their ``seq``.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from mcptap import codec
 from mcptap.cassette.format import interaction_line
+from mcptap.cassette.replacing import replacing
 from mcptap.errors import UsageError
 from mcptap.model import Gap, Interaction, Message, SessionStart
 from mcptap.reporting.comparison import Comparison
@@ -15,8 +15,6 @@ from mcptap.reporting.page import Page, html_of
 from mcptap.reporting.reading import Reading
 from mcptap.reporting.rows import Row, row_of
 from mcptap.reporting.summary import Summary
-
-_MOST_NAMED: Final = 20
 
 
 def make_report(reading: Reading, against: Reading | None = None) -> Page:
@@ -49,9 +47,9 @@ def make_report(reading: Reading, against: Reading | None = None) -> Page:
         for row, beside in comparison.gone(len(page.rows)):
             page.rows.append(row)
             page.packer.add(codec.dumps(beside))
-        page.notices += _damage(comparison.other)
+        page.notices += comparison.other.notices
     page.packer.finish()
-    page.notices += _damage(reading)
+    page.notices += reading.notices
     return page
 
 
@@ -68,22 +66,14 @@ def _take(page: Page, interaction: Interaction, comparison: Comparison | None) -
     page.packer.add(b'{"call":' + line + (b"," if beside else b"") + rest)
 
 
-def _damage(reading: Reading) -> list[str]:
-    """What can't be read of a recording, in a line and a list that is no longer than needed."""
-    damage = reading.damage
-    if not damage:
-        return []
-    number = len(damage)
-    named = "; ".join(damage[:_MOST_NAMED]) + ("; …" if number > _MOST_NAMED else "")
-    return [f"{reading.path.name}: {number} damaged line{'s' * (number != 1)} passed over: {named}"]
-
-
 def require_place(path: Path) -> None:
     """Refuse early a place where no file can be.
 
     Raises:
-        UsageError: Its folder is absent, or it is a folder itself.
+        UsageError: Its folder is absent, it is a folder itself, or stands for stdout.
     """
+    if str(path) == "-":
+        raise UsageError("a report needs a file", "name it with -o")
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}", "make it first, or name another with -o")
     if path.is_dir():
@@ -101,15 +91,8 @@ def write_report(page: Page, path: Path) -> int:
     """
     text = html_of(page).encode()
     try:
-        with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent, delete=False) as file:
-            partial = Path(file.name)
-            try:
-                file.write(text)
-                file.flush()
-                partial.replace(path)
-            except BaseException:
-                partial.unlink()
-                raise
+        with replacing(path) as partial:
+            partial.write_bytes(text)
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror}", "name another file with -o") from None
     return len(text)

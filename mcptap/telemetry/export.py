@@ -10,18 +10,17 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from mcptap import __version__
-from mcptap.cassette.reader import Cassette
 from mcptap.errors import UpstreamError
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.otlp import span_exporter
-from mcptap.telemetry.recorded import About, spans_of
+from mcptap.telemetry.recorded import About, Recording, spans_of
 from mcptap.telemetry.settings import Settings, otlp_of
 from mcptap.telemetry.setup import resource
 
 _BATCH: Final = 512
 
 
-def send(cassettes: Iterable[Cassette], settings: Settings) -> int:
+def send(cassettes: Iterable[Recording], settings: Settings) -> int:
     """Send every recorded request of some cassettes as its spans, a batch at a time.
 
     Args:
@@ -33,7 +32,7 @@ def send(cassettes: Iterable[Cassette], settings: Settings) -> int:
 
     Raises:
         UpstreamError: The collector did not take them.
-        CassetteError: A cassette is damaged.
+        CassetteError: A cassette can't be read.
     """
     otlp = otlp_of("traces", settings.url)
     about = About(resource(), InstrumentationScope(names.SCOPE, __version__), settings.capture_content)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from pathlib import Path
+from typing import Final, Protocol
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
@@ -16,8 +17,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, get_current_span
 
-from mcptap.cassette.reader import Cassette
-from mcptap.model import Event, Interaction, Json, SessionStart
+from mcptap.model import CassetteHeader, Event, Interaction, Json, Record, SessionStart
 from mcptap.protocol import VERSION_META, meta_of
 from mcptap.redaction.header import redactor_of
 from mcptap.telemetry import content
@@ -40,6 +40,22 @@ from mcptap.telemetry.operation import (
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _NANOSECONDS: Final = 1_000_000_000
+_LATEST: Final = 2**63 - 1
+
+
+class Recording(Protocol):
+    """A cassette that can be read, past its damage or not."""
+
+    @property
+    def path(self) -> Path:
+        """Its name."""
+
+    @property
+    def header(self) -> CassetteHeader:
+        """Its first line."""
+
+    def records(self) -> Iterator[Record]:
+        """Its records; raises CassetteError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +73,7 @@ class About:
     capture_content: bool = False
 
 
-def spans_of(cassette: Cassette, about: About) -> Iterator[ReadableSpan]:
+def spans_of(cassette: Recording, about: About) -> Iterator[ReadableSpan]:
     """The spans of every recorded request, in the order of the cassette.
 
     A request that was recorded without telemetry has ids of its own, the same ones each time. When the
@@ -68,7 +84,7 @@ def spans_of(cassette: Cassette, about: About) -> Iterator[ReadableSpan]:
         about: What all spans have in common.
 
     Raises:
-        CassetteError: The cassette is damaged.
+        CassetteError: The cassette can't be read.
     """
     zero = int(datetime.fromisoformat(cassette.header.recorded_at).timestamp() * _NANOSECONDS)
     redact = content.redact_by([redactor_of(cassette.header)], cassette.header.upstream)
@@ -86,7 +102,7 @@ def spans_of(cassette: Cassette, about: About) -> Iterator[ReadableSpan]:
 class _Request:
     def __init__(
         self,
-        cassette: Cassette,
+        cassette: Recording,
         about: About,
         redact: content.Redact,
         zero: int,
@@ -98,7 +114,7 @@ class _Request:
         self._about = about
         self._redact = redact
         self._interaction = interaction
-        self._started = zero + round(interaction.at * _NANOSECONDS)
+        self._started = zero + _whole(interaction.at * _NANOSECONDS)
         session = sessions.get(interaction.session)
         version = meta_of(interaction.params).get(VERSION_META) or versions.get(interaction.session)
         upstream = cassette.header.upstream
@@ -185,7 +201,7 @@ class _Request:
         return ending_without_answer(interaction.outcome or "unanswered")
 
     def _at(self, milliseconds: float) -> int:
-        return self._started + round(milliseconds * 1_000_000)
+        return min(max(self._started + _whole(milliseconds * 1_000_000), 0), _LATEST)
 
     def _span(
         self,
@@ -228,3 +244,8 @@ class _Request:
             end_time=self._at(times[1]),
             instrumentation_scope=self._about.scope,
         )
+
+
+def _whole(nanoseconds: float) -> int:
+    """A number of nanoseconds that OTLP can hold: a recording may have times that no clock gives."""
+    return round(min(max(nanoseconds, -_LATEST), _LATEST))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+import stat
 from collections import Counter
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,9 +20,11 @@ from mcptap import open_cassette
 from mcptap.analysis import load
 from mcptap.analysis.dataset import write_parquet
 from mcptap.analysis.statistics import columns_for, groups
+from mcptap.cassette.replacing import replacing
 from mcptap.cassette.writer import CassetteWriter
 from mcptap.errors import UsageError
 from mcptap.model import CassetteHeader, Target
+from tests.analysis.test_one_pass import gzipped, plain, zstd
 from tests.benchmarks.generated import write as generate
 from tests.cassette.samples import SAMPLE, write
 from tests.cli.running import mcptap
@@ -57,10 +62,26 @@ def test_recordings_are_added_to_a_data_set_and_never_twice(tmp_path: Path) -> N
     assert numbers_in(tmp_path / "set") == numbers_of(RECORDINGS)
 
 
+def test_a_recording_takes_the_place_of_what_it_had_in_the_data_set(tmp_path: Path) -> None:
+    folder, dataset = tmp_path / "recordings", tmp_path / "set"
+    folder.mkdir()
+    shutil.copy(RECORDINGS / "time.jsonl", folder)
+    assert mcptap("export", folder, "--parquet", dataset).returncode == 0
+    shutil.copy(RECORDINGS / "git.jsonl", folder)
+    assert mcptap("export", folder, "--parquet", dataset).returncode == 0
+    assert numbers_in(dataset) == numbers_of(folder)
+    kept = (folder / "time.jsonl").read_text().replace('"name":"time"', '"name":"clock"', 1)
+    (folder / "time.jsonl").write_text(kept)
+    assert mcptap("export", folder / "time.jsonl", "--parquet", dataset).returncode == 0
+    assert numbers_in(dataset) == numbers_of(folder)
+
+
 @pytest.mark.parametrize("scheme", ["memory", "file"])
 def test_parquet_goes_to_an_object_store(tmp_path: Path, scheme: str) -> None:
     url = f"{scheme}://{tmp_path}/set"
-    assert write_parquet(load(RECORDINGS), url) == 23
+    for paths in ([RECORDINGS / "git.jsonl"], [RECORDINGS]):
+        count = write_parquet(load(paths), url)
+    assert count == 23
     files, root = fsspec.core.url_to_fs(url)
     files.get(root, str(tmp_path / "got"), recursive=True)
     assert numbers_in(tmp_path / "got") == numbers_of(RECORDINGS)
@@ -148,10 +169,7 @@ HTTP_HEADER = CassetteHeader(
 
 
 def test_har_has_what_came_over_http(tmp_path: Path) -> None:
-    writer = CassetteWriter.open(tmp_path / "web.jsonl", HTTP_HEADER, fsync="never")
-    for line in SAMPLE:
-        writer.append(line)
-    writer.close()
+    over_http(tmp_path / "web.jsonl")
     write(tmp_path / "stdio.jsonl")
     run = mcptap("export", tmp_path, "--har", tmp_path / "a.har")
     assert (run.returncode, run.stderr) == (0, f"mcptap: wrote 3 requests to {tmp_path / 'a.har'}\n")
@@ -166,6 +184,85 @@ def test_har_has_what_came_over_http(tmp_path: Path) -> None:
         assert entry["startedDateTime"].endswith("+00:00")
         assert entry["request"].keys() == {*["method", "url", "postData", "queryString"], *COMMON}
         assert entry["response"].keys() == {*["status", "statusText", "content", "redirectURL"], *COMMON}
+
+
+def over_http(path: Path, content: Sequence[dict[str, Any]] = SAMPLE) -> Path:
+    writer = CassetteWriter.open(path, HTTP_HEADER, fsync="never")
+    for line in content:
+        writer.append(line)
+    writer.close()
+    return path
+
+
+@pytest.mark.parametrize("compress", [plain, gzipped, zstd])
+def test_har_reads_what_stats_reads(tmp_path: Path, compress: Callable[[Path], Path]) -> None:
+    path = over_http(tmp_path / "web.jsonl")
+    path.write_bytes(path.read_bytes() + b"rubbish\n")
+    run = mcptap("export", compress(path), "--har", tmp_path / "a.har")
+    assert run.returncode == 0
+    assert "1 damaged line passed over: line 11: not a JSON object" in run.stderr
+    assert len(json.loads((tmp_path / "a.har").read_bytes())["log"]["entries"]) == 3
+
+
+@pytest.mark.parametrize("option", ["--csv", "--perfetto", "--har"])
+def test_a_recording_is_never_written_over(tmp_path: Path, option: str) -> None:
+    path = over_http(tmp_path / "web.jsonl")
+    before = path.read_bytes()
+    (tmp_path / "link.jsonl").symlink_to(path)
+    for source, target in ((path, path), (tmp_path, path), (path, tmp_path / "link.jsonl")):
+        run = mcptap("export", source, option, target)
+        assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+        assert "is one of the recordings" in run.stderr
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--csv", "--perfetto", "--har"])
+def test_an_export_is_its_owner_s_alone_and_there_only_when_it_is_whole(tmp_path: Path, option: str) -> None:
+    path = over_http(tmp_path / "web.jsonl")
+    (tmp_path / "target").write_text("older")
+    assert mcptap("export", path, option, tmp_path / "target").returncode == 0
+    assert stat.S_IMODE((tmp_path / "target").stat().st_mode) == 0o600
+    assert {each.name for each in tmp_path.iterdir()} == {"web.jsonl", "target"}
+
+
+def test_a_file_stays_as_it_was_where_writing_fails(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("older")
+
+    def fail() -> None:
+        with replacing(tmp_path / "target") as place:
+            place.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert (tmp_path / "target").read_text() == "older"
+    assert [each.name for each in tmp_path.iterdir()] == ["target"]
+
+
+@pytest.mark.parametrize("option", ["--csv", "--perfetto", "--har"])
+def test_a_hyphen_is_stdout(tmp_path: Path, option: str) -> None:
+    path = over_http(tmp_path / "web.jsonl")
+    mcptap("export", path, option, tmp_path / "target")
+    run = mcptap("export", path, option, "-")
+    assert run.returncode == 0
+    assert run.stdout == (tmp_path / "target").read_bytes().decode()
+    assert "to stdout" in run.stderr
+
+
+def test_a_time_that_no_clock_gives_spoils_no_export(tmp_path: Path) -> None:
+    path = over_http(tmp_path / "web.jsonl")
+    odd = '{"kind":"interaction","seq":%d,"session":1,"at":%s,"ms":1,"method":"odd","result":{}}\n'
+    with path.open("a") as file:
+        for seq, at in enumerate(("1e18", "1e30", "1e999", "-1e999"), start=20):
+            file.write(odd % (seq, at))
+    for option in ("--csv", "--perfetto", "--har", "--parquet"):
+        run = mcptap("export", path, option, tmp_path / option.strip("-"))
+        assert run.returncode == 0, run.stderr
+    assert (tmp_path / "csv").read_text().count("\n") == 1 + 7
+    assert len(json.loads((tmp_path / "har").read_bytes())["log"]["entries"]) == 7
+    names = [event["name"] for event in json.loads((tmp_path / "perfetto").read_bytes())["traceEvents"]]
+    assert (names.count("now"), names.count("odd")) == (2, 0)
+    assert numbers_in(tmp_path / "parquet") == numbers_of(path)
 
 
 @pytest.mark.parametrize(

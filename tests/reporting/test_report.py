@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from mcptap.reporting.page import html_of
 from mcptap.reporting.reading import read
 from mcptap.reporting.report import make_report
 from mcptap.reporting.summary import percentile
+from tests.analysis.test_one_pass import gzipped, zstd
 from tests.cassette import samples
 from tests.cli.running import mcptap
 from tests.reporting.generated import write
@@ -80,6 +82,31 @@ def test_damaged_lines_are_counted_named_and_passed_over(tmp_path: Path) -> None
     assert "3 damaged lines passed over" in (tmp_path / "r.html").read_text()
 
 
+@pytest.mark.parametrize("compress", [gzipped, zstd])
+def test_a_recording_that_was_compressed_as_a_whole_is_read(
+    tmp_path: Path, compress: Callable[[Path], Path]
+) -> None:
+    path = compress(samples.write(tmp_path / "rec.jsonl"))
+    assert make_report(read(path)).summary.total.calls == 3
+
+
+def test_a_compressed_recording_that_breaks_off_is_torn(tmp_path: Path) -> None:
+    path = gzipped(samples.write(tmp_path / "rec.jsonl"))
+    path.write_bytes(path.read_bytes()[:-9])
+    (notice,) = make_report(read(path)).notices[1:]
+    assert "1 damaged line passed over: line" in notice
+    assert "torn" in notice
+
+
+@pytest.mark.parametrize("command", ["ui", "doctor", "inspect"])
+def test_what_can_t_read_gzip_says_so(tmp_path: Path, command: str) -> None:
+    for name in ("rec.jsonl.gz", "rec.jsonl"):
+        path = gzipped(samples.write(tmp_path / "a.jsonl")).rename(tmp_path / name)
+        done = mcptap(command, path)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert done.stderr == f"mcptap: {path} is gzip-compressed; gunzip it first\n"
+
+
 def test_a_recording_of_nothing_gives_a_page_that_says_so(tmp_path: Path) -> None:
     path = samples.write(tmp_path / "rec.jsonl", [])
     assert mcptap("report", path, "-o", tmp_path / "r.html").returncode == 0
@@ -107,14 +134,20 @@ def test_what_is_no_cassette_is_one_line(tmp_path: Path, content: bytes | None, 
 
 @pytest.mark.parametrize(
     ("output", "says"),
-    [("no/where/r.html", "there is no folder"), (".", "is a folder"), ("rec.jsonl", "itself")],
+    [
+        ("no/where/r.html", "there is no folder"),
+        (".", "is a folder"),
+        ("rec.jsonl", "itself"),
+        ("-", "needs a file"),
+    ],
 )
 def test_a_place_that_can_t_be_written_is_one_line_before_anything_is_touched(
     tmp_path: Path, output: str, says: str
 ) -> None:
     path = samples.write(tmp_path / "rec.jsonl")
     before = path.read_bytes()
-    done = mcptap("report", path, "-o", tmp_path / output)
+    place = output if output == "-" else tmp_path / output
+    done = mcptap("report", path, "-o", place)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert says in done.stderr
     assert path.read_bytes() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 from datetime import datetime
 from pathlib import Path
@@ -54,6 +55,22 @@ def test_exporting_twice_gives_the_same_spans(monkeypatch: pytest.MonkeyPatch) -
     second = exported(RECORDINGS[0], "http/protobuf", monkeypatch)
     assert {each.span_id for each in first.spans} == {each.span_id for each in second.spans}
     assert len({each.span_id for each in first.spans}) == len(first.spans)
+
+
+def test_past_damage_and_compression_and_at_times_that_no_clock_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    odd = '{"kind":"interaction","seq":9%d,"session":1,"at":%s,"ms":%s,"method":"odd","result":{}}\n'
+    lines = [odd % (place, at, at) for place, at in enumerate(("1e18", "1e30", "1e999", "-1e30"))]
+    content = (ROOT / "recordings" / "time.jsonl").read_text() + "rubbish\n" + "".join(lines)
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(content.encode()))
+    (tmp_path / "b.jsonl").write_bytes((ROOT / "recordings" / "git.jsonl").read_bytes())
+    with collector("http/protobuf") as received:
+        done = mcptap("export", str(tmp_path), "--otlp", received.url)
+    assert done.returncode == 0
+    assert "a.jsonl.gz: 1 damaged line passed over" in done.stderr
+    assert sum("mcptap.seq" in each.attributes for each in received.spans) == 5 + 6 + 4
 
 
 def test_a_collector_that_refuses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
