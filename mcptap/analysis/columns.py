@@ -56,7 +56,7 @@ INTERACTION: Final = (
     Column("transport", "VARCHAR", "what the client spoke: `stdio`, `http`, `sse`, `memory`", "s.transport"),
     Column("upstream", "VARCHAR", "what the server spoke, in the same words", "c.upstream"),
     Column("client", "VARCHAR", "the client's name as it gave it", "s.client"),
-    Column("time", "TIMESTAMP", "when the request arrived, in UTC", "c.recorded_at + to_microseconds((i.at * 1e6)::BIGINT)"),
+    Column("time", "TIMESTAMP", "when the request arrived, in UTC", "moment(c.recorded_at, i.at)"),
     Column("at", "DOUBLE", "the same in seconds since the cassette was begun", "i.at"),
     Column("method", "VARCHAR", "the JSON-RPC method", "i.method"),
     Column("tool", "VARCHAR", "the tool of a `tools/call`, the prompt of a `prompts/get`", f"CASE WHEN i.method IN {_NAMED} THEN i.named END"),
@@ -141,13 +141,20 @@ _REST: Final = """
 _UNFINISHED: Final = f"WHEN contains(result, '_required\"') AND (result->>'$.resultType') = 'input_required' THEN 'input_required'::{_ENUM}"
 # Each branch has the type of the whole: a text would be looked up in the type once a row.
 _OUTCOME: Final = f"""
-    CASE WHEN outcome IS NOT NULL THEN outcome::{_ENUM}
-    WHEN error IS NOT NULL THEN 'error'::{_ENUM}
+    CASE WHEN outcome IS NOT NULL THEN
+        CASE WHEN coalesce(result, error) IS NULL THEN outcome ELSE error('a request has two outcomes') END::{_ENUM}
+    WHEN error IS NOT NULL THEN
+        CASE WHEN result IS NULL AND starts_with(error, '{{{{') THEN 'error' ELSE error('an error is none') END::{_ENUM}
     WHEN contains(result, 'Error":true') AND (result->>'$.isError') = 'true' THEN 'tool error'::{_ENUM}
     {{unfinished}}
-    WHEN result IS NOT NULL THEN 'ok'::{_ENUM}
+    WHEN starts_with(result, '{{{{') THEN 'ok'::{_ENUM}
     WHEN kind IN ('interaction', 'end') THEN error('a request has no outcome')::{_ENUM} END
 """
+
+
+def _clocked(name: str) -> str:
+    """A number of milliseconds; none where it is more than a number can be. NaN is no JSON, but DuckDB reads it."""
+    return f"CASE WHEN isfinite({name}) THEN {name} WHEN isnan({name}) THEN error('a time is no number')::DOUBLE END"
 
 
 _STATE: Final = """CASE WHEN contains(result, '"requestState"') AND (result->>'$.requestState') IS NOT NULL
@@ -239,8 +246,8 @@ def _members(*, whole: bool, finished: bool) -> tuple[Member, ...]:
         Member("target", f"coalesce({asked('name')}, {asked('uri')}, {ref}->>'$.name', {ref}->>'$.uri')"),
         Member("outcome", outcome, "answer"),
         Member("error_code", "TRY_CAST(error->>'$.code' AS BIGINT)", "answer"),
-        Member("ms", "ms", "answer"),
-        Member("proxy_ms", "proxy_ms", "answer"),
+        Member("ms", _clocked("ms"), "answer"),
+        Member("proxy_ms", _clocked("proxy_ms"), "answer"),
         Member("bytes", "coalesce(strlen(result), strlen(error))", "answer"),
         Member("events", _EVENTS, "answer"),
         Member("trace_id", "trace_id"),

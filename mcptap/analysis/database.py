@@ -28,6 +28,11 @@ Progress: TypeAlias = Callable[[float], None]
 
 _MOST_THREADS: Final = 8
 _TICK: Final = 0.1
+# A recording may hold times that no clock gives: they have none.
+_MOMENT: Final = """
+    CREATE OR REPLACE TEMP MACRO moment(began, seconds) AS
+        CASE WHEN abs(seconds) < 1e10 THEN began + to_microseconds((seconds * 1e6)::BIGINT) END
+"""
 
 
 def in_memory() -> DuckDBPyConnection:
@@ -43,6 +48,8 @@ def in_memory() -> DuckDBPyConnection:
 def add_files(database: DuckDBPyConnection, sources: Sequence[Source]) -> dict[str, int]:
     """Make the table ``files`` of cassettes, and give their numbers in it by their paths.
 
+    And what tells the time of something by the seconds since its cassette was begun.
+
     Raises:
         CassetteError: The time in a header is none.
     """
@@ -50,6 +57,7 @@ def add_files(database: DuckDBPyConnection, sources: Sequence[Source]) -> dict[s
         "CREATE OR REPLACE TEMP TABLE files (file INTEGER, path VARCHAR, server VARCHAR,"
         " upstream VARCHAR, recorded_at TIMESTAMP)"
     )
+    database.execute(_MOMENT)
     rows = [_file(number, source) for number, source in enumerate(sources)]
     database.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?)", rows)
     return {str(source.path): number for number, source in enumerate(sources)}

@@ -14,17 +14,21 @@ def requests_query(columns: Collection[str], *, linked: bool) -> str:
     joined = ", ".join(map(_joined, made))
     happened = (
         "LEFT JOIN (SELECT file, seq, list(events[1] ORDER BY events[1].at_ms) AS events FROM split"
-        " WHERE kind = 'event' GROUP BY file, seq) AS h ON h.file = b.file AND h.seq = b.seq"
+        " WHERE kind = 'event' GROUP BY file, seq) AS h ON h.file = b.file AND h.seq = b.seq AND b.turn = 1"
         if any(member.name == "events" for member in made)
         else ""
     )
     return f"""
-        WITH split AS MATERIALIZED (FROM lines WHERE kind IN ('begin', 'event', 'end'))
+        WITH split AS MATERIALIZED (
+            SELECT *, row_number() OVER (PARTITION BY file, seq, kind) AS turn
+            FROM lines WHERE kind IN ('begin', 'event', 'end')
+        )
         SELECT file, seq, {whole} FROM lines WHERE kind = 'interaction'
         UNION ALL
         SELECT b.file, b.seq, {joined}
         FROM (FROM split WHERE kind = 'begin') AS b
-        LEFT JOIN (FROM split WHERE kind = 'end') AS e ON e.file = b.file AND e.seq = b.seq
+        LEFT JOIN (FROM split WHERE kind = 'end') AS e
+            ON e.file = b.file AND e.seq = b.seq AND e.turn = b.turn
         {happened}
     """
 

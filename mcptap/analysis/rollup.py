@@ -31,7 +31,7 @@ def rollup(interactions: duckdb.DuckDBPyRelation, keys: Sequence[str] = DEFAULT_
         interactions,
         f"""
         WITH timed AS (
-            SELECT {named} failed, round(ms * {_PER_MS})::BIGINT AS us FROM chosen
+            SELECT {named} failed, round(least(ms * {_PER_MS}, {_LONGEST_US}))::BIGINT AS us FROM chosen
         ), counted AS (
             SELECT * EXCLUDE (failed), count(*) AS calls, count(*) FILTER (failed) AS failed
             FROM timed GROUP BY ALL

@@ -14,11 +14,24 @@ from typing import Any, Final
 
 import orjson
 
+from mcptap import codec
 from mcptap.cassette.compression import BROKEN_OFF, opened
 from mcptap.cassette.joining import Joiner
 from mcptap.cassette.scanning import parse
 
 _LARGEST: Final = 2**63 - 1
+_TYPED: Final = {
+    "session": ("session", "at"),
+    "interaction": ("seq", "session", "at", "ms", "proxy_ms", "params", "events"),
+    "begin": ("seq", "session", "at", "params"),
+    "event": ("seq", "at_ms", "ms", "params"),
+    "end": ("seq", "ms", "proxy_ms"),
+    "message": ("session", "at", "ms", "params"),
+    "gap": ("at", "lost"),
+}
+"""The members of a line whose type `_wrong` has looked at, by its kind."""
+
+_REFUSED: Final = frozenset(name for names in _TYPED.values() for name in names)
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
@@ -45,18 +58,21 @@ class Damage:
         what = "a damaged line is" if len(self.lines) == 1 else f"{len(self.lines)} damaged lines are"
         where = "line" if len(self.lines) == 1 else "lines"
         torn = "; its last line is torn" if self.torn else ""
-        return f"{what} passed over in {self.path}, {where} {shown}: {self.why}{torn}"
+        first = "" if len(self.lines) == 1 else "; of the first"
+        return f"{what} passed over in {self.path}, {where} {shown}{first}: {self.why}{torn}"
 
 
 def salvage(path: Path, target: Path) -> Damage:
     """Copy the lines of ``path`` that can be read to the plain file ``target``.
 
-    Lone surrogates, which JSON allows and DuckDB doesn't read, become U+FFFD there.
+    They are written as DuckDB reads them: each member once, lone surrogates as U+FFFD, and without members
+    that are no business of their kind.
 
     Raises:
         OSError: One of the files can't be read or written.
     """
     damaged: list[int] = []
+    begun: set[object] = set()
     why, torn = "", False
     with target.open("wb") as good:
         for number, text, whole in _lines(path):
@@ -65,14 +81,14 @@ def salvage(path: Path, target: Path) -> Damage:
             if content is None:
                 reason = "it is not a JSON object"
             elif number > 1:
-                reason = _wrong(content)
+                reason = _wrong(content) or _begun_before(content, begun)
             if not whole and content is None:
                 torn = True
             elif reason:
                 damaged.append(number)
                 why = why or reason
-            else:
-                good.write(_readable(text.rstrip(b"\0\n")) + b"\n")
+            elif number > 1:
+                good.write(_readable(text.rstrip(b"\0\n")))
     return Damage(path, tuple(damaged), why, torn)
 
 
@@ -91,19 +107,37 @@ def _wrong(line: dict[str, Any]) -> str:
     """Why a line doesn't say what a line of its kind must; empty where it does."""
     joiner = Joiner()
     try:
-        if line.get("kind") == "end":
+        if line.get("kind") in ("event", "end"):
             joiner.add(0, {"kind": "begin", "seq": line.get("seq"), "session": 0, "at": 0, "method": ""})
         joiner.add(0, line)
     except ValueError as error:
         return str(error)
-    large = [name for name in ("seq", "session") if abs(int(line.get(name) or 0)) > _LARGEST]
+    looked_at = _TYPED.get(line["kind"], ())
+    large = [name for name in ("seq", "session", "lost") if name in looked_at and line[name] > _LARGEST]
     return f"its {large[0]!r} is no number of that size" if large else ""
 
 
+def _begun_before(line: dict[str, Any], begun: set[object]) -> str:
+    """Why a request can't begin here, and keep what has begun; see `Joiner`."""
+    seq = line.get("seq")
+    if line.get("kind") == "end":
+        begun.discard(seq)
+    elif line.get("kind") == "begin":
+        if seq in begun:
+            return f"request {seq} has begun already"
+        begun.add(seq)
+    return ""
+
+
 def _readable(text: bytes) -> bytes:
-    """The line as DuckDB reads it, too."""
+    """The line after the header as DuckDB reads it, too; nothing where its kind is not known."""
     try:
         orjson.loads(text)
     except ValueError:
-        return _SURROGATE.sub(rb"\\ufffd", text)
-    return text
+        text = _SURROGATE.sub(rb"\\ufffd", text)
+    line = codec.loads(text)
+    looked_at = _TYPED.get(line["kind"])
+    if looked_at is None:
+        return b""
+    kept = {name: value for name, value in line.items() if name not in _REFUSED or name in looked_at}
+    return codec.dumps(kept) + b"\n"

@@ -8,7 +8,7 @@ SELECT
     any_value(l.rest ->> '$.era') AS era,
     any_value(l.rest ->> '$.transport') AS transport,
     any_value(l.rest ->> '$.client') AS client,
-    min(f.recorded_at + to_microseconds((l.at * 1e6)::BIGINT)) AS time,
+    min(moment(f.recorded_at, l.at)) AS time,
     min(l.at) AS "at"
 FROM lines AS l
 JOIN files AS f USING (file)

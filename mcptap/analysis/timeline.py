@@ -60,10 +60,12 @@ _CALLS: Final = f"""
     FROM interactions AS i
     JOIN files AS f ON f.path = i.file
     JOIN requests AS r ON r.file = f.file AND r.seq = i.seq
+    WHERE i.time IS NOT NULL
     ORDER BY i.file, i.session, i.time, i.seq
 """
 _MESSAGES: Final = f"""
-    SELECT *, epoch_us(time) - epoch_us({_ZERO}) AS us FROM messages ORDER BY file, time
+    SELECT *, epoch_us(time) - epoch_us({_ZERO}) AS us FROM messages WHERE time IS NOT NULL
+    ORDER BY file, time
 """
 
 

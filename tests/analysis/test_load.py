@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from mcptap import open_cassette
 from mcptap.analysis import Recordings, load
 from mcptap.analysis.columns import NAMES
+from mcptap.analysis.loading import DEFAULT_COLUMNS
 from mcptap.cassette import format as lines
 from mcptap.errors import CassetteError, UsageError
 from mcptap.model import Interaction, SessionStart
@@ -207,7 +208,7 @@ def test_a_damaged_line_is_counted_and_named_and_the_rest_is_there(
     assert set(by_seq(recordings)) == {1, 2, 3}
     (damage,) = recordings.damage
     assert (damage.path, damage.lines, damage.torn) == (path, (5, 6, 7), False)
-    assert f"{path}, lines 5, 6, 7: it is not a JSON object" in str(damage)
+    assert f"{path}, lines 5, 6, 7; of the first: it is not a JSON object" in str(damage)
 
 
 @pytest.mark.parametrize("end", [b'{"kind":"inter', b"\0" * 50, b'{"kind":"gap","at":1,"lost":1,"why":"x"}'])
@@ -230,6 +231,80 @@ def test_lone_surrogates_and_large_bodies_are_no_damage(tmp_path: Path) -> None:
     recordings = load(path, columns=["seq", "ms"])
     assert sorted(recordings.interactions.fetchall()) == [(1, 2.0), (2, 3.0)]
     assert recordings.damage == []
+
+
+ODD = '{"kind":"interaction","seq":9,"session":1,"at":0.5,"ms":7,"method":"tools/call",%s,"result":{}}\n'
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        '"ms":7,"params":{"name":"x"}',
+        '"params":{"name":"y","name":"x"}',
+        '"params":{"name":"x","requestState":"a","requestState":"b"}',
+        '"params":{"name":"x"},"events":[{"at_ms":1,"at_ms":2,"from":"server","method":"n"}]',
+        '"params":{"name":"x"},"lost":"no business of a request","at_ms":"x"',
+    ],
+)
+@pytest.mark.parametrize("columns", [DEFAULT_COLUMNS, ("tool", "ms", "client", "seq")])
+def test_what_the_reader_of_cassettes_reads_is_read(
+    tmp_path: Path, members: str, columns: tuple[str, ...]
+) -> None:
+    path = write(tmp_path / "a.jsonl")
+    unknown = '{"kind":"of a later mcptap","seq":"x","at":[]}\n'
+    path.write_text(path.read_text() + unknown + ODD % members)
+    recordings = load([path, write(tmp_path / "b.jsonl")], columns=columns)
+    assert recordings.damage == []
+    row = by_seq(recordings)[9]
+    assert (row["tool"], row["ms"], row["client"]) == ("x", 7, "tests")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"kind":"event","seq":77,"at_ms":"x","from":"server","method":"x"}',
+        '{"kind":"session","session":1,"at":0,"seq":"x"}',
+        '{"kind":"gap","at":1,"lost":1e30,"why":"x"}',
+        '{"kind":"gap","at":1,"lost":1%s,"why":"x"}' % ("0" * 30),
+    ],
+)
+def test_what_can_t_be_read_of_a_line_is_damage_and_ends_nothing(tmp_path: Path, line: str) -> None:
+    path = write(tmp_path / "a.jsonl")
+    path.write_text(path.read_text() + line + "\n")
+    recordings = load([path, write(tmp_path / "b.jsonl")])
+    assert [damage.lines for damage in recordings.damage] == [(11,)]
+    assert len(rows(recordings)) == 6
+
+
+@pytest.mark.parametrize("at", ["1e18", "1e30", "1e999", "-1e999"])
+def test_what_came_when_no_clock_was_has_no_time(tmp_path: Path, at: str) -> None:
+    path = write(tmp_path / "a.jsonl")
+    odd = [
+        '{"kind":"interaction","seq":9,"session":1,"at":%s,"ms":1e999,"method":"x","result":{}}',
+        '{"kind":"message","session":1,"at":%s,"from":"server","method":"x"}',
+        '{"kind":"session","session":2,"at":%s,"era":"modern","transport":"stdio"}',
+        '{"kind":"gap","at":%s,"lost":1,"why":"x"}',
+    ]
+    path.write_text(path.read_text() + "".join(f"{line % at}\n" for line in odd))
+    recordings = load(path)
+    assert recordings.damage == []
+    assert [row["seq"] for row in rows(recordings) if row["time"] is None] == [9]
+    assert by_seq(recordings)[9]["ms"] is None
+    for view in ("messages", "sessions", "gaps"):
+        assert [row["time"] for row in rows(recordings, view)].count(None) == 1
+
+
+def test_an_end_ends_one_request(tmp_path: Path) -> None:
+    begin = '{"kind":"begin","seq":9,"session":1,"at":0.5,"method":"x"}\n'
+    event = '{"kind":"event","seq":9,"at_ms":1,"from":"server","method":"x"}\n'
+    path = write(tmp_path / "a.jsonl")
+    path.write_text(path.read_text() + 2 * begin + event + '{"kind":"end","seq":9,"ms":5,"result":{}}\n')
+    found = [(row["outcome"], row["events"]) for row in rows(load(path)) if row["seq"] == 9]
+    assert sorted(found) == [("ok", 1), ("unanswered", 0)]
+    path.write_text(path.read_text() + "rubbish\n")
+    (damage,) = load(path).damage
+    assert damage.lines == (12, 15)
+    assert damage.why == "request 9 has begun already"
 
 
 @pytest.mark.parametrize("name", ["[a].jsonl", "a*?.jsonl", "it's.jsonl", "server=x/a b.jsonl", "ü東.jsonl"])

@@ -7,7 +7,7 @@ import json
 import shutil
 import stat
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -186,7 +186,7 @@ def test_har_has_what_came_over_http(tmp_path: Path) -> None:
         assert entry["response"].keys() == {*["status", "statusText", "content", "redirectURL"], *COMMON}
 
 
-def over_http(path: Path, content: Sequence[dict[str, Any]] = SAMPLE) -> Path:
+def over_http(path: Path, content: Sequence[Mapping[str, Any]] = SAMPLE) -> Path:
     writer = CassetteWriter.open(path, HTTP_HEADER, fsync="never")
     for line in content:
         writer.append(line)
