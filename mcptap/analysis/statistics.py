@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from mcptap.analysis import columns
@@ -71,10 +72,15 @@ class Group:
     proxy_total: float
 
     @property
+    def failed(self) -> int:
+        """How many failed, in whichever way."""
+        return self.errors + self.tool_errors + self.unanswered
+
+    @property
     def proxy_share(self) -> float:
         """What part (0 to 1) of the whole time, upstream and proxy, is mcptap's own."""
         whole = self.total + self.proxy_total
-        return self.proxy_total / whole if whole else 0.0
+        return self.proxy_total / whole if 0 < whole < inf else 0.0
 
 
 def key_sql(key: str) -> str:
@@ -150,7 +156,7 @@ def _group(key: tuple[str | None, ...], row: Sequence[Any], total: float) -> Gro
         p99=p99,
         max=longest,
         total=took,
-        share=took / total if total else 0.0,
+        share=took / total if 0 < total < inf else 0.0,
         bytes=size,
         proxy_p50=proxy_p50,
         proxy_total=proxy_total,

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from mcptap.analysis.statistics import Group
@@ -64,9 +65,13 @@ class Threshold:
     _of_calls: bool
 
     def met(self, new: Group, old: Group | None = None) -> bool:
-        """Whether a group is past it; a group without the number, or without an old one, is not."""
+        """Whether a group is past it: also where it has lost the number, as where nothing is answered now."""
         value = self.value(new, old)
-        return value is not None and _OPERATORS[self._operator](value, self._limit)
+        return self.lost(new, old) if value is None else _OPERATORS[self._operator](value, self._limit)
+
+    def lost(self, new: Group, old: Group | None = None) -> bool:
+        """Whether a group had the number and has none now."""
+        return old is not None and getattr(old, self.metric) is not None and getattr(new, self.metric) is None
 
     def value(self, new: Group, old: Group | None = None) -> float | None:
         """The number that is compared: a ratio where the threshold is relative."""
@@ -75,20 +80,54 @@ class Threshold:
             before: float | None = getattr(old, self.metric) if old else None
             if value is None or before is None:
                 return None
-            return value / before if before else (float("inf") if value else 1.0)
+            return value / before if before else (inf if value else 1.0)
         return value / new.calls if self._of_calls and value is not None else value
 
     def shown(self, new: Group, old: Group | None = None) -> str:
         """That number for people, in the threshold's own unit."""
         value = self.value(new, old)
         if value is None:
-            return "unknown"
-        if self.relative:
-            return f"{value:.2f}x"
+            return "none any more" if self.lost(new, old) else "unknown"
+        if value == inf and self.relative:
+            return f"{self._plain(getattr(new, self.metric))} after 0"
+        return f"{value:.2f}x" if self.relative else self._plain(value)
+
+    def _plain(self, value: float) -> str:
         if self._of_calls:
             return f"{value:.1%}"
         unit = " ms" if self.metric in _TIMES else " B" if self.metric == "bytes" else ""
         return f"{value:.{2 if self.metric in _TIMES else 0}f}{unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What thresholds say of some groups.
+
+    Attributes:
+        past: The groups that are past one, with their old ones.
+        unheld: The thresholds that there was nothing to hold against.
+    """
+
+    past: Sequence[tuple[Threshold, Group, Group | None]]
+    unheld: Sequence[Threshold]
+
+    @property
+    def failed(self) -> bool:
+        """Whether a gate must not let this through: a server that is dead is past no number."""
+        return bool(self.past or self.unheld)
+
+
+def judge(thresholds: Sequence[Threshold], groups: Iterable[tuple[Group, Group | None]]) -> Judgement:
+    """Hold groups, each with its old one where there is one, against thresholds."""
+    past = []
+    held = set()
+    for new, old in groups:
+        for threshold in thresholds:
+            if threshold.met(new, old):
+                past.append((threshold, new, old))
+            if threshold.value(new, old) is not None or threshold.lost(new, old):
+                held.add(threshold)
+    return Judgement(past, [threshold for threshold in thresholds if threshold not in held])
 
 
 def parse_threshold(text: str) -> Threshold:

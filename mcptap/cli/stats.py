@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mcptap.analysis.finding import Found
     from mcptap.analysis.salvage import Damage
     from mcptap.analysis.statistics import Group
-    from mcptap.analysis.threshold import Threshold
+    from mcptap.analysis.threshold import Judgement, Threshold
 
 _BAR_AFTER: Final = 1.0
 _SPANS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -101,7 +101,9 @@ class _Reading:
         from mcptap.analysis.statistics import columns_for  # noqa: PLC0415
 
         self.keys = keys
-        self._since = f"time >= TIMESTAMP '{_moment(since):%Y-%m-%d %H:%M:%S.%f}'" if since else ""
+        self._since = (
+            f"time >= TIMESTAMP '{_moment(since):%Y-%m-%d %H:%M:%S.%f}'" if since is not None else ""
+        )
         self._where = where
         self._columns = columns_for(keys) | columns_in(f"{self._since} {where}")
 
@@ -152,15 +154,17 @@ def _note(notes: Sequence[str]) -> None:
 
 def _moment(text: str) -> datetime:
     """A time in UTC without a zone, from a time or from how long ago it was."""
-    if ago := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text):
-        return datetime.now(UTC).replace(tzinfo=None) - timedelta(**{_SPANS[ago[2]]: float(ago[1])})
     try:
+        if ago := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text):
+            return datetime.now(UTC).replace(tzinfo=None) - timedelta(**{_SPANS[ago[2]]: float(ago[1])})
         moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except OverflowError:
+        raise UsageError(f"--since {text!r} is before all time", "leave it out for everything") from None
     except ValueError:
         raise UsageError(
             f"--since {text!r} is no time", "write it like 2026-11-22, 2026-11-22T20:00 or 2h"
         ) from None
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 @contextmanager
@@ -184,14 +188,14 @@ def _show(reading: _Reading, paths: Sequence[Path], thresholds: Sequence[Thresho
     from mcptap.cli.stats_table import groups_table  # noqa: PLC0415
 
     found, damage, groups = reading.groups(paths)
-    past = [_past(threshold, group) for group in groups for threshold in thresholds if threshold.met(group)]
+    judgement = _judged(thresholds, [(group, None) for group in groups])
     if as_json:
         shown = [_group_object(reading.keys, group) for group in groups]
-        click.echo(dumps({**_totals(found, damage, groups), "groups": shown, "past": past}))
+        click.echo(dumps({**_totals(found, damage, groups), "groups": shown, **_judgement(judgement)}))
     else:
         for line in groups_table(reading.keys, groups, len(found.sources)):
             click.echo(line)
-    return _told(past)
+    return _told(judgement)
 
 
 def _compare(
@@ -202,38 +206,60 @@ def _compare(
 
     before, after = reading([old]), reading([new])
     compared = compare(before[1], after[1], reading.keys)
-    past = [
-        _past(threshold, each.new, each.old)
-        for each in compared
-        if each.new
-        for threshold in thresholds
-        if threshold.met(each.new, each.old)
-    ]
+    judgement = _judged(thresholds, [(each.new, each.old) for each in compared if each.new])
     if as_json:
         shown = [_comparison_object(reading.keys, each) for each in compared]
-        click.echo(dumps({"old": str(old), "new": str(new), "groups": shown, "past": past}))
+        click.echo(dumps({"old": str(old), "new": str(new), "groups": shown, **_judgement(judgement)}))
     else:
         for line in comparison_table(reading.keys, compared):
             click.echo(line)
-    return _told(past)
+    if thresholds:
+        _note([f"{_named(each.key)} is only in OLD" for each in compared if not each.new])
+        _note([f"{_named(each.key)} is only in NEW" for each in compared if not each.old])
+    return _told(judgement)
 
 
-def _past(threshold: Threshold, new: Group, old: Group | None = None) -> dict[str, Any]:
-    return {
-        "key": list(new.key),
-        "metric": threshold.metric,
-        "condition": threshold.text,
-        "shown": threshold.shown(new, old),
-    }
+def _judged(
+    thresholds: Sequence[Threshold], groups: Sequence[tuple[Group, Group | None]]
+) -> Judgement | None:
+    if not thresholds:
+        return None
+    from mcptap.analysis.threshold import judge  # noqa: PLC0415 - only where it is asked for
+
+    return judge(thresholds, groups)
 
 
-def _told(past: Sequence[dict[str, Any]]) -> int:
+def _judgement(judgement: Judgement | None) -> dict[str, Any]:
+    if judgement is None:
+        return {"past": [], "unheld": []}
+    past = [
+        {
+            "key": list(new.key),
+            "metric": threshold.metric,
+            "condition": threshold.text,
+            "shown": threshold.shown(new, old),
+        }
+        for threshold, new, old in judgement.past
+    ]
+    return {"past": past, "unheld": [threshold.text for threshold in judgement.unheld]}
+
+
+def _told(judgement: Judgement | None) -> int:
     """Tell what is past a threshold; the exit code."""
-    for each in past:
-        what = " ".join(filter(None, each["key"])) or "all"
-        text = f"{what}: {each['metric']} is {each['shown']}, past {each['condition']!r}"
+    if judgement is None:
+        return 0
+    for threshold, new, old in judgement.past:
+        text = (
+            f"{_named(new.key)}: {threshold.metric} is {threshold.shown(new, old)}, past {threshold.text!r}"
+        )
         click.echo(f"mcptap: {printable(text)}", err=True)
-    return 1 if past else 0
+    for threshold in judgement.unheld:
+        click.echo(f"mcptap: there is nothing to hold {threshold.text!r} against", err=True)
+    return 1 if judgement.failed else 0
+
+
+def _named(key: Sequence[str | None]) -> str:
+    return " ".join(filter(None, key)) or "all"
 
 
 def _totals(found: Found, damage: Sequence[Damage], groups: Sequence[Group]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -15,11 +16,19 @@ if TYPE_CHECKING:
     from mcptap.analysis.statistics import Group
 
 _NUMBERS: Final = (
-    "calls", "errors", "tool errors", "p50", "p90", "p99", "max", "share", "bytes", "proxy p50", "proxy",
+    "calls", "errors", "tool errors", "unanswered",
+    "p50", "p90", "p99", "max", "share", "bytes", "proxy p50", "proxy",
 )  # fmt: skip
-_CHANGES: Final = ("percentile", "old", "new", "change", "95 % interval", "calls")
+_CHANGES: Final = ("percentile", "old", "new", "change", "95 % interval", "calls", "failed")
+_LEAVING: Final = ("", "proxy p50", "bytes", "proxy", "95 % interval", "max", "p90", "share", "p50")
+"""What leaves a narrow table, the least important first; before it all that is empty."""
+
+_LEAST: Final = {"tool": 20, "target": 20}
+_LEAST_OF_OTHERS: Final = 8
+_COLOURS: Final = {"errors": "red", "tool errors": "yellow", "unanswered": "red"}
 _KILO: Final = 1000
 _ONE_DECIMAL: Final = 100
+_EXPONENT: Final = 1e15  # more digits than anybody reads
 
 
 def groups_table(keys: Sequence[str], found: Sequence[Group], recordings: int) -> Iterator[str]:
@@ -30,45 +39,55 @@ def groups_table(keys: Sequence[str], found: Sequence[Group], recordings: int) -
     )
     if not found:
         return
-    table = _table(keys, _NUMBERS)
-    _hide_what_is_all_the_same(table, keys, [group.key for group in found])
     rows = [(*_named(group.key), *_numbers(group)) for group in found]
-    for row in rows:
-        table.measure(row)
-    table.fit(screen_width())
+    table = _table(keys, _NUMBERS, rows, "unanswered")
     yield ""
     yield table.heading()
-    errors, tool_errors = len(keys) + 1, len(keys) + 2
+    colours = {len(keys) + _NUMBERS.index(name): colour for name, colour in _COLOURS.items()}
     for row in rows:
-        yield table.line(row, {errors: "red", tool_errors: "yellow"})
+        yield table.line(row, colours)
 
 
 def comparison_table(keys: Sequence[str], compared: Sequence[Comparison]) -> Iterator[str]:
     """Lines that show how each group's percentiles changed."""
-    table = _table(keys, _CHANGES)
-    _hide_what_is_all_the_same(table, keys, [each.key for each in compared])
+    if not compared:
+        yield "nothing to compare: neither OLD nor NEW has an interaction"
+        return
     rows = [row for each in compared for row in _changes(each)]
-    for row, _ in rows:
+    table = _table(keys, _CHANGES, [row for row, _ in rows], "failed")
+    yield table.heading()
+    change, failed = (len(keys) + _CHANGES.index(name) for name in ("change", "failed"))
+    for row, colour in rows:
+        yield table.line(row, {change: colour, failed: "red"} if colour else {failed: "red"})
+
+
+def _table(keys: Sequence[str], numbers: Sequence[str], rows: Sequence[Sequence[str]], rare: str) -> Table:
+    """A table that fits the screen; of ``rare``, one of its numbers, it says nothing where all are none."""
+    empty = [not any(cells) for cells in zip(*rows, strict=True)]
+    columns = [
+        Column(name, shrinks=True, least=_LEAST.get(name, _LEAST_OF_OTHERS))
+        if place < len(keys)
+        else Column(name, numeric=True, leaves=_leaves("" if empty[place] else name))
+        for place, name in enumerate((*keys, *numbers))
+    ]
+    table = Table(columns)
+    for place, column in enumerate(columns):
+        if (column.title == rare and empty[place]) or (place < len(keys) and _is_told(keys, place, rows)):
+            table.hide(place)
+    for row in rows:
         table.measure(row)
     table.fit(screen_width())
-    yield table.heading()
-    place = len(keys) + _CHANGES.index("change")
-    for row, colour in rows:
-        yield table.line(row, {place: colour} if colour else None)
+    return table
 
 
-def _table(keys: Sequence[str], numbers: Sequence[str]) -> Table:
-    named = [Column(key, shrinks=True) for key in keys]
-    return Table([*named, *(Column(number, numeric=True) for number in numbers)])
+def _leaves(name: str) -> int:
+    return _LEAVING.index(name) + 1 if name in _LEAVING else 0
 
 
-def _hide_what_is_all_the_same(
-    table: Table, keys: Sequence[str], found: Sequence[tuple[str | None, ...]]
-) -> None:
+def _is_told(keys: Sequence[str], place: int, rows: Sequence[Sequence[str]]) -> bool:
     """A recording of one server needs no column that says so."""
-    for place, key in enumerate(keys):
-        if key in ("server", "file") and len({each[place] for each in found}) <= 1 < len(keys):
-            table.hide(place)
+    same = len({row[place] for row in rows if any(row[: len(keys)])}) <= 1
+    return keys[place] in ("server", "file") and same and len(keys) > 1
 
 
 def _named(key: Sequence[str | None]) -> list[str]:
@@ -80,6 +99,7 @@ def _numbers(group: Group) -> tuple[str, ...]:
         str(group.calls),
         str(group.errors or ""),
         str(group.tool_errors or ""),
+        str(group.unanswered or ""),
         *map(_ms, (group.p50, group.p90, group.p99, group.max)),
         f"{group.share:.0%}",
         _bytes(group.bytes),
@@ -92,15 +112,23 @@ def _changes(each: Comparison) -> Iterator[tuple[tuple[str, ...], str | None]]:
     key = _named(each.key)
     if not each.changes:
         gone = "only in OLD" if each.new is None else "only in NEW" if each.old is None else "no times"
-        calls = (each.new or each.old or None) and (each.new or each.old)
-        yield (*key, gone, "", "", "", "", str(calls.calls if calls else "")), None
+        yield (*key, gone, "", "", "", "", *_calls(each)), None
         return
-    calls_of_both = f"{each.old.calls if each.old else 0} → {each.new.calls if each.new else 0}"
     for place, (name, made) in enumerate(each.changes.items()):
         shown = key if place == 0 else [""] * len(key)
-        interval = f"{_ratio(made.low)} to {_ratio(made.high)}"
+        interval = f"{_ratio(made.low)} to {_ratio(made.high)}" if isfinite(made.low + made.high) else ""
         row = (*shown, name, _ms(made.old), _ms(made.new), _ratio(made.ratio), interval)
-        yield (*row, calls_of_both if place == 0 else ""), _colour(made)
+        yield (*row, *(_calls(each) if place == 0 else ("", ""))), _colour(made)
+
+
+def _calls(each: Comparison) -> tuple[str, str]:
+    """How many there were and are, and how many failed; the latter only where one did."""
+    old, new = each.old, each.new
+    if old is None or new is None:
+        one = old or new
+        return (str(one.calls), str(one.failed or "")) if one else ("", "")
+    failed = f"{old.failed} → {new.failed}" if old.failed or new.failed else ""
+    return f"{old.calls} → {new.calls}", failed
 
 
 def _colour(made: Change) -> str | None:
@@ -110,12 +138,15 @@ def _colour(made: Change) -> str | None:
 
 
 def _ratio(value: float) -> str:
-    return f"{value:.2f}x"
+    """A ratio; nothing where there is none, as after 0."""
+    return f"{value:.2f}x" if isfinite(value) else ""
 
 
 def _ms(value: float | None) -> str:
     if value is None:
         return ""
+    if abs(value) >= _EXPONENT:
+        return f"{value:.1e}"
     return (
         f"{value:.2f}" if abs(value) < 1 else f"{value:.1f}" if abs(value) < _ONE_DECIMAL else f"{value:.0f}"
     )

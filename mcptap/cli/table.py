@@ -10,7 +10,7 @@ import signal
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Final
@@ -89,11 +89,15 @@ class Column:
         title: Its heading.
         numeric: Whether its cells stand at the right.
         shrinks: Whether it gives way where the table is wider than the screen.
+        least: How narrow it becomes before other columns leave the table.
+        leaves: Its turn to leave, from 1; 0 where it stays.
     """
 
     title: str
     numeric: bool = False
     shrinks: bool = False
+    least: int = 0
+    leaves: int = 0
 
 
 class Table:
@@ -118,22 +122,44 @@ class Table:
             self._widths[place] = max(self._widths[place], min(widest, _WIDEST))
 
     def fit(self, width: int | None) -> None:
-        """Shrink to a screen of ``width`` columns: the widest column that may, down to its title."""
-        while width is not None and self.width > width:
-            shrinking = [
-                (self._widths[place], place)
-                for place in self._shown
-                if self._columns[place].shrinks
-                and self._widths[place] > columns_of(self._columns[place].title)
-            ]
-            if not shrinking:
-                return
-            self._widths[max(shrinking)[1]] -= 1
+        """Make room on a screen of ``width`` columns.
+
+        Columns leave until the others can shrink enough. Then the widest shrinks, down to its least and at
+        last to its title; those with a smaller least do so first.
+        """
+        if width is None:
+            return
+        leaving = [place for place in self._shown if self._columns[place].leaves]
+        for place in sorted(leaving, key=lambda place: self._columns[place].leaves):
+            if self._width_of(self._narrowest) > width:
+                self.hide(place)
+        leasts = sorted({column.least for column in self._columns})
+        for narrowest in (self._narrowest, self._titled):
+            for least in leasts:
+                while self.width > width and (widest := self._widest(least, narrowest)) is not None:
+                    self._widths[widest] -= 1
+
+    def _widest(self, least: int, narrowest: Callable[[int], int]) -> int | None:
+        """The widest of the columns with a ``least`` that are wider than their narrowest."""
+        may = [place for place in self._shown if self._columns[place].least == least]
+        wider = [(self._widths[place], place) for place in may if self._widths[place] > narrowest(place)]
+        return max(wider)[1] if wider else None
+
+    def _narrowest(self, place: int) -> int:
+        """How narrow a column becomes before others leave."""
+        return min(self._widths[place], max(self._titled(place), self._columns[place].least))
+
+    def _titled(self, place: int) -> int:
+        column = self._columns[place]
+        return columns_of(column.title) if column.shrinks else self._widths[place]
+
+    def _width_of(self, width: Callable[[int], int]) -> int:
+        return sum(map(width, self._shown)) + len(_GAP) * (len(self._shown) - 1)
 
     @property
     def width(self) -> int:
         """The columns that a line of it takes."""
-        return sum(self._widths[place] for place in self._shown) + len(_GAP) * (len(self._shown) - 1)
+        return self._width_of(self._widths.__getitem__)
 
     def heading(self) -> str:
         """The line of titles."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mcptap.analysis.statistics import Group
-from mcptap.analysis.threshold import parse_threshold
+from mcptap.analysis.threshold import judge, parse_threshold
 from mcptap.errors import UsageError
 
 GROUP = Group(("x",), 200, 4, 2, 1, 10.0, 20.0, 60.0, 90.0, 3000.0, 1.0, 5000, 0.5, 100.0)
@@ -33,7 +33,7 @@ OLD = replace(GROUP, p99=50.0, errors=0, p50=None)
         ("p99 > 1.1x", True, "1.20x"),
         ("p99 > 1.2x", False, "1.20x"),
         ("p50 > 1x", False, "unknown"),
-        ("errors > 5x", True, "infx"),
+        ("errors > 5x", True, "4 after 0"),
         ("tool_errors > 1x", False, "1.00x"),
     ],
 )
@@ -46,6 +46,22 @@ def test_conditions(text: str, met: bool, shown: str) -> None:
 def test_a_relative_one_needs_an_old_group() -> None:
     assert parse_threshold("p99 > 1x").relative
     assert not parse_threshold("p99 > 1x").met(GROUP, None)
+
+
+def test_what_answered_and_does_no_more_is_past_every_condition_on_its_times() -> None:
+    dead = replace(GROUP, p50=None, p90=None, p99=None, max=None)
+    for text in ("p99 > 1.2x", "p99 > 1s", "p99 < 1s"):
+        threshold = parse_threshold(text)
+        assert threshold.met(dead, GROUP)
+        assert threshold.shown(dead, GROUP) == "none any more"
+        assert not threshold.met(dead, None)
+
+
+def test_a_condition_that_nothing_was_held_against_lets_nothing_through() -> None:
+    slow, many = parse_threshold("p99 > 9s"), parse_threshold("p50 > 2x")
+    assert judge([slow, many], [(GROUP, OLD)]).unheld == [many]
+    assert judge([slow], [(GROUP, OLD)]).failed is False
+    assert judge([slow], []).failed is True
 
 
 @pytest.mark.parametrize(

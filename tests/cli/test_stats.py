@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,9 @@ def test_how_long_ago(tmp_path: Path) -> None:
         (["{}", "--where", ""], 2, "can't be used"),
         (["{}", "--by", "colour"], 2, "colour"),
         (["{}", "--since", "yesterday"], 2, "is no time"),
+        (["{}", "--since", ""], 2, "is no time"),
+        (["{}", "--since", "99999999999d"], 2, "before all time"),
+        (["{}", "--since", "0001-01-01T00:00+10:00"], 2, "before all time"),
         (["{}", "--fail-if", "p99 >"], 2, "is no condition"),
         (["{}", "--fail-if", "p99 > 2x"], 2, "--compare"),
         (["absent.jsonl"], 3, "does not exist"),
@@ -166,18 +170,99 @@ def test_tools_that_came_and_went(tmp_path: Path) -> None:
     assert "only in OLD" in out
 
 
+HUNG = [lines.begin_line(call(each)) for each in (1, 2)]
+
+
+def test_what_hangs_is_no_healthy_tool(tmp_path: Path) -> None:
+    heading, row = mcptap("stats", write(tmp_path / "a.jsonl", HUNG)).stdout.splitlines()[2:]
+    assert "unanswered" in heading
+    assert row.split()[:4] == ["tools/call", "now", "2", "2"]
+
+
+@pytest.mark.parametrize("condition", ["p99 > 1.2x", "p99 > 1ms", "calls < 1x"])
+def test_a_gate_is_shut_where_nothing_could_be_compared(tmp_path: Path, condition: str) -> None:
+    old, new = write(tmp_path / "old.jsonl"), write(tmp_path / "new.jsonl", [])
+    run = mcptap("stats", "--compare", old, new, "--fail-if", condition)
+    assert run.returncode == 1
+    assert f"mcptap: there is nothing to hold {condition!r} against\n" in run.stderr
+    shown = json.loads(mcptap("stats", "--compare", old, new, "--fail-if", condition, "--json").stdout)
+    assert (shown["past"], shown["unheld"]) == ([], [condition])
+    if "x" not in condition:
+        assert mcptap("stats", new, "--fail-if", condition).returncode == 1
+
+
+def test_a_gate_is_shut_where_a_tool_answers_no_more(tmp_path: Path) -> None:
+    healthy = lines.interaction_line(call(9, tool="healthy"))
+    old = write(tmp_path / "old.jsonl", [healthy, *map(lines.interaction_line, (call(1), call(2)))])
+    new = write(tmp_path / "new.jsonl", [healthy, *HUNG])
+    run = mcptap("stats", "--compare", old, new, "--fail-if", "p99 > 1.2x")
+    assert run.returncode == 1
+    assert run.stderr == "mcptap: tools/call now: p99 is none any more, past 'p99 > 1.2x'\n"
+    assert re.search(r"no times .* 2 → 2 +0 → 2$", run.stdout, flags=re.MULTILINE)
+
+
+def test_a_gate_tells_of_tools_that_came_and_went_and_stays_open(tmp_path: Path) -> None:
+    both = lines.interaction_line(call(9, tool="both"))
+    old = write(tmp_path / "old.jsonl", [both, lines.interaction_line(call(1, tool="gone"))])
+    new = write(tmp_path / "new.jsonl", [both, lines.interaction_line(call(1, tool="come"))])
+    run = mcptap("stats", "--compare", old, new, "--fail-if", "p99 > 1.2x")
+    assert run.returncode == 0
+    assert run.stderr.splitlines() == [
+        "mcptap: note: tools/call gone is only in OLD",
+        "mcptap: note: tools/call come is only in NEW",
+    ]
+
+
+def test_numbers_that_are_none_are_not_shown(tmp_path: Path) -> None:
+    made = '{"kind":"interaction","seq":%d,"session":1,"at":1,"ms":%s,"method":"%s","result":{}}'
+    times = [("0", "zero"), ("1e999", "endless"), ("1e999", "endless"), ("1e300", "long")]
+    for name, factor in (("old", ""), ("new", "1")):
+        path = write(tmp_path / f"{name}.jsonl", [])
+        content = "".join(
+            made % (seq, factor + ms, method) + "\n" for seq, (ms, method) in enumerate(times, 1)
+        )
+        path.write_text(path.read_text() + content)
+    out = mcptap("stats", "--compare", tmp_path / "old.jsonl", tmp_path / "new.jsonl").stdout
+    out += mcptap("stats", tmp_path / "old.jsonl").stdout
+    assert not re.search(r"\binf|nan|\d{20}", out)
+    assert "1.0e+300" in out
+
+
+def test_a_comparison_of_nothing_says_so(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [])
+    run = mcptap("stats", "--compare", path, path)
+    assert (run.returncode, run.stdout) == (0, "nothing to compare: neither OLD nor NEW has an interaction\n")
+
+
 def test_it_imports_nothing_slow(tmp_path: Path) -> None:
     assert imported_by("stats", str(write(tmp_path / "a.jsonl"))).isdisjoint(
         {*SLOW, "pandas", "numpy", "altair"}
     )
 
 
-@pytest.mark.parametrize("columns", [60, 80])
-def test_narrow_terminal(tmp_path: Path, columns: int) -> None:
+@pytest.mark.parametrize("columns", [60, 80, 100, 200])
+def test_a_narrow_terminal_shows_what_a_tool_is_called(tmp_path: Path, columns: int) -> None:
     content = [*SAMPLE, lines.interaction_line(call(9, tool="t" * 200))]
     out = mcptap("stats", write(tmp_path / "a.jsonl", content), COLUMNS=str(columns)).stdout
-    assert max(map(len, out.splitlines())) <= max(columns, 105)
-    assert "t…" in out or "…" in out
+    assert max(map(len, out.splitlines())) <= columns
+    assert "t" * 19 + "…" in out
+    assert {"method", "tool", "calls", "p99"} <= set(out.splitlines()[2].split())
+
+
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_a_narrow_terminal_has_room_for_several_servers(columns: int) -> None:
+    heading, *rows = mcptap("stats", RECORDINGS, COLUMNS=str(columns)).stdout.splitlines()[2:]
+    assert max(map(len, (heading, *rows))) <= columns
+    assert heading.index("calls") - heading.index("tool") >= 22
+    assert any("trigger-long-runnin" in row for row in rows)
+
+
+def test_a_comparison_fits_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [lines.interaction_line(call(9, tool="t" * 200))])
+    out = mcptap("stats", "--compare", path, path, COLUMNS="80").stdout
+    assert max(map(len, out.splitlines())) <= 80
+    assert "t" * 19 + "…" in out
+    assert "change" in out
 
 
 def test_hostile_names_are_escaped(tmp_path: Path) -> None:
