@@ -57,7 +57,7 @@ class Comparison:
         """The calls of the other recording that this one doesn't have; ``first`` numbers their rows."""
         lines = (codec.loads(zlib.decompress(kept)) for found in self._waiting.values() for kept in found)
         for number, line in enumerate(lines, first):
-            row = row_of(number, parse_interaction(line), 0)
+            row = row_of(number, parse_interaction(line))
             yield replace(row, mark="gone", session=0, was=row.ms, ms=None, proxy_ms=None), {"against": line}
 
 

@@ -206,7 +206,7 @@ class Feed:
             return  # it took so long that there is no room for it any more
         # What is pending changes often and is looked at seldom: see `body`.
         text = b"" if pending else codec.dumps(interaction_line(interaction))
-        self._keep(row_of(number, interaction, len(text), pending=pending), text)
+        self._keep(row_of(number, interaction, pending=pending), text)
 
     def _keep(self, row: Row, text: bytes) -> None:
         if row.id in self._kept:

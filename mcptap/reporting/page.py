@@ -101,6 +101,7 @@ def html_of(page: Page) -> str:
         version=escaped(__version__),
         notices=joined(*(element("li", printable(text)) for text in page.notices)),
         cards=tables.cards(summary),
+        compared=tables.compared(page.rows, page.against) if page.against else Markup(""),
         groups=tables.groups_table(summary),
         sessions=tables.sessions_table(summary),
         without_script=_without_script(page),
@@ -110,12 +111,14 @@ def html_of(page: Page) -> str:
 
 def _without_script(page: Page) -> Markup:
     failed = list(islice((row for row in page.rows if row.failed == _FAILED), _MOST_WITHOUT_SCRIPT))
+    differing = list(islice((row for row in page.rows if row.mark not in {"", "same"}), _MOST_WITHOUT_SCRIPT))
     slow = nlargest(_MOST_WITHOUT_SCRIPT, page.rows, key=lambda row: row.ms or 0)
     return joined(
         element(
-            "p", "Without scripts the list can't be searched: these are its errors and its slowest requests."
+            "p", "Without scripts the list can't be searched: these are what failed and the slowest requests."
         ),
-        tables.calls_table(failed, f"The first {len(failed)} errors") if failed else Markup(""),
+        tables.calls_table(differing, f"The first {len(differing)} that differ") if differing else Markup(""),
+        tables.calls_table(failed, f"The first {len(failed)} that failed") if failed else Markup(""),
         tables.calls_table(slow, f"The {len(slow)} slowest requests"),
     )
 

@@ -54,14 +54,13 @@ def make_report(reading: Reading, against: Reading | None = None) -> Page:
 
 
 def _take(page: Page, interaction: Interaction, comparison: Comparison | None) -> None:
-    line = codec.dumps(interaction_line(interaction))
-    row: Row = row_of(len(page.rows), interaction, len(line))
+    row: Row = row_of(len(page.rows), interaction)
     beside: dict[str, Any] = {}
     if comparison:
         row, beside = comparison.compare(row, interaction)
     page.rows.append(row)
     page.summary.add(row)
-    # The line as it is: parsing and writing it once more would be for nothing.
+    line = codec.dumps(interaction_line(interaction))
     rest = codec.dumps(beside)[1:]
     page.packer.add(b'{"call":' + line + (b"," if beside else b"") + rest)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias
 
+from mcptap import codec
 from mcptap.matching.excerpt import printable
 from mcptap.model import Interaction, Json
 from mcptap.protocol import outcome_of, target_of
@@ -32,7 +33,7 @@ class Row:
         target: What it is about: a tool's name, a resource's URI.
         outcome: How it ended, in a word or two; ``pending`` while it hasn't.
         failed: 2 where that is an error, 1 where the client gave up, 0 where all went well.
-        size: Of its line (bytes).
+        size: Of its answer as compact JSON (bytes), as ``mcptap stats`` has it.
         events: How many there are.
         note: What an error says, shortened.
         mark: How it compares with the other recording, and
@@ -67,16 +68,16 @@ COLUMNS: Final = tuple(field.name for field in fields(Row))
 _cells: Final = attrgetter(*COLUMNS)
 
 
-def row_of(number: int, interaction: Interaction, size: int, *, pending: bool = False) -> Row:
+def row_of(number: int, interaction: Interaction, *, pending: bool = False) -> Row:
     """The row of an interaction.
 
     Args:
         number: Its number in the page.
         interaction: What was recorded.
-        size: Of its line (bytes).
         pending: Whether it has no outcome yet.
     """
     outcome = "pending" if pending else outcome_of(interaction)
+    answer = interaction.error if interaction.result is None else interaction.result
     return Row(
         id=number,
         seq=interaction.seq,
@@ -88,7 +89,7 @@ def row_of(number: int, interaction: Interaction, size: int, *, pending: bool = 
         target=_readable(target_of(interaction.method, interaction.params) or ""),
         outcome=_readable(outcome),
         failed=_failed(interaction, outcome),
-        size=size,
+        size=0 if answer is None else len(codec.dumps(answer)),
         events=len(interaction.events),
         note=_note(interaction),
     )

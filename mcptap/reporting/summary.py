@@ -28,12 +28,12 @@ def percentile(ordered: Sequence[float], share: float) -> float | None:
 
 @dataclass(slots=True)
 class Group:
-    """The calls of one kind: how many, how they ended, how long they took (milliseconds)."""
+    """The calls of one kind: how many, how many of them failed, how long they took (milliseconds)."""
 
     method: str
     target: str
     calls: int = 0
-    errors: int = 0
+    failed: int = 0
     size: int = 0
     ms: array[float] = field(default_factory=lambda: array("d"))
     proxy_ms: array[float] = field(default_factory=lambda: array("d"))
@@ -41,7 +41,7 @@ class Group:
     def add(self, row: Row) -> None:
         """Count one call."""
         self.calls += 1
-        self.errors += row.failed == 2  # noqa: PLR2004 - as `Row.failed` has it
+        self.failed += row.failed == 2  # noqa: PLR2004 - as `Row.failed` has it
         self.size += row.size
         if row.ms is not None:
             self.ms.append(row.ms)
@@ -59,7 +59,7 @@ class SessionLine:
     transport: str = ""
     client: str = ""
     requests: int = 0
-    errors: int = 0
+    failed: int = 0
     until: float = 0.0
 
     @property
@@ -99,7 +99,7 @@ class Summary:
         self.groups[key].add(row)
         session = self.sessions.setdefault(row.session, SessionLine(row.session, row.at))
         session.requests += 1
-        session.errors += row.failed == 2  # noqa: PLR2004 - as `Row.failed` has it
+        session.failed += row.failed == 2  # noqa: PLR2004 - as `Row.failed` has it
         session.until = max(session.until, row.at + ((row.ms or 0) + (row.proxy_ms or 0)) / 1000)
 
     def open_session(self, start: SessionStart) -> None:

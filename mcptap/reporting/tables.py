@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from mcptap.matching.excerpt import printable
 from mcptap.reporting.markup import Markup, element, joined
 from mcptap.reporting.rows import Row
 from mcptap.reporting.summary import Group, Summary, percentile
@@ -12,8 +14,9 @@ from mcptap.reporting.summary import Group, Summary, percentile
 _MOST_GROUPS: Final = 500
 _MOST_SESSIONS: Final = 200
 _NOTHING: Final = "\N{EN DASH}"
-_KIB: Final = 1024
+_KILO: Final = 1000
 _SECOND: Final = 1000.0
+_EXPONENT: Final = 1e15  # more digits than anybody reads
 
 
 def cards(summary: Summary) -> Markup:
@@ -21,7 +24,7 @@ def cards(summary: Summary) -> Markup:
     ordered = sorted(summary.total.ms)
     shown = {
         "requests": f"{summary.total.calls:,}",
-        "errors": f"{summary.total.errors:,}",
+        "failed": f"{summary.total.failed:,}",
         "sessions": f"{len(summary.sessions):,}",
         "p50": duration(percentile(ordered, 0.5)),
         "p90": duration(percentile(ordered, 0.9)),
@@ -35,7 +38,7 @@ def cards(summary: Summary) -> Markup:
                 "div",
                 element("dt", name),
                 element("dd", value, data_card=name),
-                class_="card bad" if name == "errors" and summary.total.errors else "card",
+                class_="card bad" if name == "failed" and summary.total.failed else "card",
             )
             for name, value in shown.items()
         )
@@ -56,7 +59,7 @@ def _group_cells(group: Group, whole: float) -> list[str]:
         group.method,
         group.target,
         f"{group.calls:,}",
-        f"{group.errors:,}",
+        f"{group.failed:,}",
         *(duration(percentile(ordered, share)) for share in (0.5, 0.9, 0.99, 1.0)),
         duration(percentile(proxied, 0.5)),
         size(group.size),
@@ -72,9 +75,9 @@ def sessions_table(summary: Summary) -> Markup:
             str(each.number),
             each.client,
             each.speaks,
-            f"{each.at:.3f} s",
+            seconds(each.at),
             f"{each.requests:,}",
-            f"{each.errors:,}",
+            f"{each.failed:,}",
             duration(max(0.0, each.until - each.at) * _SECOND if each.requests else None),
         ]
         for each in sessions[:_MOST_SESSIONS]
@@ -82,24 +85,34 @@ def sessions_table(summary: Summary) -> Markup:
     return joined(_body("sessions", rows, names=3), _left_out("sessions", len(sessions) - len(rows)))
 
 
-def calls_table(rows: Iterable[Row], title: str) -> Markup:
-    """Calls for a browser without scripts, in a table of their own."""
-    head = element(
-        "tr",
-        *(element("th", name, scope="col") for name in ("seq", "at", "request", "ms", "outcome", "says")),
-    )
+def compared(rows: Iterable[Row], against: str) -> Markup:
+    """How many calls are the same as in the other recording, and how many aren't."""
+    counted = Counter(row.mark for row in rows)
+    told = ", ".join(f"{counted[mark]:,} {mark}" for mark in ("same", "changed", "new", "gone"))
+    return element("p", f"Against {printable(against)}: {told}.", id="compared")
+
+
+def calls_table(rows: Sequence[Row], title: str) -> Markup:
+    """Some calls for a browser without scripts, in a table of their own."""
+    marked = any(row.mark for row in rows)
+    names = ("seq", "at", "request", "took", "outcome", "says", *(["against"] if marked else []))
+    head = element("tr", *(element("th", name, scope="col") for name in names))
     cells = [
         [
             str(row.seq),
-            f"{row.at:.3f} s",
+            seconds(row.at),
             f"{row.method} {row.target}".strip(),
             duration(row.ms),
             row.outcome,
             row.note,
+            *([row.mark] if marked else []),
         ]
         for row in rows
     ]
-    return element("table", element("caption", title), element("thead", head), _body("calls", cells, names=0))
+    table = element(
+        "table", element("caption", title), element("thead", head), _body("calls", cells, names=0)
+    )
+    return element("div", table, class_="scroll", tabindex="0", role="group", aria_label=title)
 
 
 def _body(name: str, rows: Sequence[Sequence[str]], names: int) -> Markup:
@@ -128,13 +141,20 @@ def duration(ms: float | None) -> str:
     """Milliseconds for people; a dash where there are none."""
     if ms is None:
         return _NOTHING
+    if abs(ms) >= _EXPONENT:
+        return f"{ms / _SECOND:.1e} s"
     if ms < 1:
         return f"{ms:.3f} ms"
     return f"{ms:.1f} ms" if ms < _SECOND else f"{ms / _SECOND:.2f} s"
 
 
+def seconds(at: float) -> str:
+    """Seconds since the header, for people."""
+    return f"{at:.1e} s" if abs(at) >= _EXPONENT else f"{at:.3f} s"
+
+
 def size(number: int) -> str:
     """Bytes for people."""
-    if number < _KIB:
+    if number < _KILO:
         return f"{number} B"
-    return f"{number / _KIB:.1f} KiB" if number < _KIB * _KIB else f"{number / _KIB / _KIB:.1f} MiB"
+    return f"{number / _KILO:.1f} kB" if number < _KILO * _KILO else f"{number / _KILO / _KILO:.1f} MB"

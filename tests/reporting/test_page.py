@@ -116,6 +116,45 @@ def test_the_keyboard_reaches_every_call_and_the_address_names_it(chromium: Brow
         )
 
 
+def test_headings_are_reached_and_pressed_by_the_keyboard(chromium: Browser, recording: Path) -> None:
+    with page(chromium, report(recording)) as opened:
+        opened.locator("#grid").focus()
+        for _ in range(6):
+            opened.keyboard.press("Tab")
+        opened.keyboard.press("Enter")
+        took = opened.get_by_role("columnheader", name="took")
+        expect(took).to_have_attribute("aria-sort", "descending")
+        opened.keyboard.press(" ")
+        expect(took).to_have_attribute("aria-sort", "ascending")
+        expect(opened.locator("#call")).to_be_hidden()
+
+
+def test_from_a_search_the_keyboard_goes_to_what_was_found(chromium: Browser, recording: Path) -> None:
+    with page(chromium, report(recording)) as opened:
+        opened.keyboard.press("/")
+        opened.keyboard.type("run_query")
+        opened.keyboard.press("ArrowDown")
+        expect(opened.locator("#grid")).to_be_focused()
+        expect(opened.locator("#found")).not_to_contain_text("302 of")
+        assert opened.locator("#grid").get_attribute("aria-activedescendant") == "row-0"
+        opened.keyboard.press("/")
+        opened.keyboard.press("Control+a")
+        opened.keyboard.type("exact")
+        opened.keyboard.press("Enter")
+        expect(opened.locator("#call-title")).to_have_text("exact")
+
+
+def test_an_address_is_followed_while_the_page_is_open_and_what_is_not_there_is_said(
+    chromium: Browser, recording: Path
+) -> None:
+    with page(chromium, f"{report(recording)}#seq=900") as opened:
+        expect(opened.locator("#missing")).to_have_text("There is no request 900 here.")
+        for seq in (10, 11):
+            opened.evaluate(f"location.hash = 'seq={seq}'")
+            expect(opened.locator("#call-facts")).to_contain_text(f"seq {seq} ")
+        expect(opened.locator("#missing")).to_be_hidden()
+
+
 def test_what_was_recorded_is_text_and_no_markup(chromium: Browser, recording: Path) -> None:
     with page(chromium, f"{report(recording)}#seq=301") as opened:
         shown = opened.locator("#call-body")
@@ -159,6 +198,50 @@ def test_it_shows_what_differs_from_another_recording(chromium: Browser, tmp_pat
         cells = opened.locator("#call-body td").all_inner_texts()
         assert cells == ["$.result.content[0].text", '"noon"', '"one"']
         assert serious(opened) == []
+        expect(opened.locator("#found")).to_contain_text("2 of 2 requests, 0 failed, and 1 gone")
+    for script in (True, False):
+        with page(chromium, report(new, old), script=script) as opened:
+            expected = "Against old.jsonl: 0 same, 1 changed, 1 new, 1 gone."
+            expect(opened.locator("#compared")).to_have_text(expected)
+    with page(chromium, report(new, old), script=False) as opened:
+        differing = opened.locator("#without-script table", has_text="The first 3 that differ")
+        assert differing.locator("td:last-child").all_inner_texts() == ["changed", "new", "gone"]
+
+
+def test_an_address_names_a_request_of_this_recording_or_one_that_is_gone(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    old = samples.write(tmp_path / "old.jsonl", [interaction_line(samples.call(2, tool="gone"))])
+    new = samples.write(tmp_path / "new.jsonl", [interaction_line(samples.call(2, tool="new"))])
+    address = report(new, old)
+    for named, title in (("seq", "new"), ("gone", "gone")):
+        with page(chromium, f"{address}#{named}=2") as opened:
+            expect(opened.locator("#call-title")).to_have_text(f"tools/call {title}")
+            assert opened.url.endswith(f"#{named}=2")
+
+
+def test_a_page_of_nothing_says_so(chromium: Browser, tmp_path: Path) -> None:
+    with page(chromium, report(samples.write(tmp_path / "rec.jsonl", []))) as opened:
+        expect(opened.locator("#grid")).to_contain_text("There is no request.")
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_narrow_screen_and_long_names_leave_every_column_readable(
+    chromium: Browser, recording: Path, *, script: bool
+) -> None:
+    with recording.open("a") as file:
+        for seq, name in enumerate(("tool" * 50, "a word " * 30), 400):
+            line = interaction_line(samples.call(seq, tool=name))
+            file.write(dumps(line | {"ms": 1e300}).decode() + "\n")
+    with page(chromium, report(recording), script=script) as opened:
+        opened.set_viewport_size({"width": 360, "height": 800})
+        cells = opened.locator("td:visible").evaluate_all(
+            "cells => cells.map((cell) => [cell.clientWidth, cell.textContent])"
+        )
+        assert [each for each in cells if each[0] < 40 and len(each[1]) > 5] == []
+        assert max(len(text) for _, text in cells) <= 230
+        assert opened.evaluate("document.documentElement.scrollWidth") <= 360
+        expect(opened.locator("#cards")).to_contain_text("1.0e+297 s")
 
 
 def test_without_scripts_the_numbers_are_there(chromium: Browser, recording: Path) -> None:

@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcptap.cassette.format import interaction_line
+from mcptap.cassette.format import begin_line, interaction_line
 from mcptap.codec import dumps
 from mcptap.reporting.page import html_of
 from mcptap.reporting.reading import read
 from mcptap.reporting.report import make_report
 from mcptap.reporting.summary import percentile
+from mcptap.reporting.tables import duration, seconds
 from tests.analysis.test_one_pass import gzipped, zstd
 from tests.cassette import samples
 from tests.cli.running import mcptap
@@ -179,3 +180,20 @@ def test_another_recording_is_held_against_it_call_by_call(tmp_path: Path) -> No
         ("gone", 1.5),
     ]
     assert page.summary.total.calls == 3
+
+
+def test_its_numbers_are_those_of_stats(tmp_path: Path) -> None:
+    recorded = [interaction_line(samples.call(seq)) for seq in (1, 2)]
+    failed = dict(interaction_line(samples.call(3)), error={"code": -1, "message": "é"})
+    del failed["result"]
+    hung = [begin_line(samples.call(4)), begin_line(samples.call(5))]
+    path = samples.write(tmp_path / "rec.jsonl", [*recorded, failed, *hung])
+    (group,) = json.loads(mcptap("stats", path, "--json").stdout)["groups"]
+    total = make_report(read(path)).summary.total
+    assert (total.calls, total.size) == (group["calls"], group["bytes"])
+    assert total.failed == group["errors"] + group["tool_errors"] + group["unanswered"] == 3
+
+
+def test_numbers_of_many_digits_have_an_exponent() -> None:
+    assert (duration(1e300), duration(-1e300), seconds(1e30)) == ("1.0e+297 s", "-1.0e+297 s", "1.0e+30 s")
+    assert (duration(1e14), seconds(12.5)) == ("100000000000.00 s", "12.500 s")

@@ -92,6 +92,12 @@ def test_a_cassette_is_watched_while_it_is_written(tmp_path: Path) -> None:
                 address = (await watching.says(r"look at it at (\S+)"))[1]
                 async with looking_at(address) as page:
                     await watch(page, client)
+                    await client.call("echo", {"text": "named"})
+                    row = page.locator(".row", has_text="echo").last
+                    await expect(row).to_be_visible()
+                    await page.goto(f"{page.url.partition('#')[0]}#seq=1")
+                    await page.reload()
+                    await expect(page.locator("#call-facts")).to_contain_text("seq 1 ")
                     assert await watching.stop(signal.SIGTERM, within=10) == 0, watching.text
 
     asyncio.run(work())

@@ -31,7 +31,7 @@ const call = {
     byId("call-title").textContent = `${row.method} ${row.target}`.trim();
     this.tell(row);
     if (!this.dialog.open) this.dialog.showModal();
-    history.replaceState(null, "", `#seq=${row.seq}`);
+    history.replaceState(null, "", `#${row.mark === "gone" ? "gone" : "seq"}=${row.seq}`);
     let text;
     try {
       text = await store.body(row);

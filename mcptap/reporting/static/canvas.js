@@ -29,15 +29,16 @@ function ticks(from, to, most = 8) {
   return found;
 }
 
-/** The powers of ten from one number to another, as far as they are on a log scale. */
+/** The powers of ten from one number to another, as far as they are on a log scale; a few where they are many. */
 function decades(from, to) {
   const found = [];
-  for (let power = Math.ceil(Math.log10(from)); power <= Math.log10(to); power += 1) found.push(10 ** power);
+  const step = Math.max(1, Math.ceil(Math.log10(to / from) / 12));
+  for (let power = Math.ceil(Math.log10(from)); power <= Math.log10(to); power += step) found.push(10 ** power);
   return found;
 }
 
 function shortDuration(ms) {
-  if (ms >= 1000) return `${ms / 1000} s`;
+  if (ms >= 1000) return `${Number((ms / 1000).toPrecision(6))} s`;
   return `${Number(ms.toPrecision(2))} ms`;
 }
 

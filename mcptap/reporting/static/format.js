@@ -1,15 +1,17 @@
 // Numbers for people, and elements whose text is never markup.
 
 const NO_NUMBER = "–";
+const EXPONENT = 1e15; // more digits than anybody reads
 
 function duration(ms) {
   if (ms === null || ms === undefined) return NO_NUMBER;
+  if (Math.abs(ms) >= EXPONENT) return `${(ms / 1000).toExponential(1)} s`;
   if (ms < 1) return `${ms.toFixed(3)} ms`;
   return ms < 1000 ? `${ms.toFixed(1)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
 function seconds(at) {
-  return `${at.toFixed(3)} s`;
+  return Math.abs(at) >= EXPONENT ? `${at.toExponential(1)} s` : `${at.toFixed(3)} s`;
 }
 
 function count(number) {
@@ -17,8 +19,8 @@ function count(number) {
 }
 
 function size(bytes) {
-  if (bytes < 1024) return `${bytes} B`;
-  return bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1048576).toFixed(1)} MiB`;
+  if (bytes < 1000) return `${bytes} B`;
+  return bytes < 1000000 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1000000).toFixed(1)} MB`;
 }
 
 function byId(id) {

@@ -33,7 +33,7 @@ const grid = {
     this.element = byId("grid");
     this.element.classList.toggle("marked", Boolean(facts.against));
     this.headings = this.columns.map((column) => {
-      const button = make("button", { type: "button", tabIndex: -1 }, column.title);
+      const button = make("button", { type: "button" }, column.title);
       button.addEventListener("click", () => this.onSort(column.name));
       return make("div", { role: "columnheader", className: column.number ? "n" : "" }, button);
     });
@@ -93,7 +93,7 @@ const grid = {
       shown.push(element);
     }
     if (!this.rows.length) {
-      const cell = make("div", { role: "gridcell" }, "No request is like that.");
+      const cell = make("div", { role: "gridcell" }, store.rows.length ? "No request is like that." : "There is no request.");
       shown.push(make("div", { role: "row", className: "none" }, cell));
     }
     if (shown.length !== this.body.children.length || shown.some((each) => each.parentNode !== this.body)) {

@@ -23,10 +23,13 @@ function refresh() {
   const range = rangeOf(found);
   shown = { found, range };
   grid.show(found, range);
-  const failed = found.filter((row) => row.failed === 2).length;
+  const failed = found.filter((row) => row.failed === 2 && row.mark !== "gone").length;
+  const own = (rows) => rows.filter((row) => row.mark !== "gone").length;
+  const gone = found.length - own(found);
   byId("found").textContent =
-    `${count(found.length)} of ${count(store.rows.length)} requests, ${count(failed)} failed` +
-    (query.order === "errors" ? ", errors first" : "");
+    `${count(own(found))} of ${count(own(store.rows))} requests, ${count(failed)} failed` +
+    (gone ? `, and ${count(gone)} gone` : "") +
+    (query.order === "failed" ? ", failed first" : "");
   redraw();
 }
 
@@ -52,7 +55,7 @@ function fillSelect(id, options) {
 function fillFilters() {
   const values = (name) => [...new Set(store.rows.map((row) => row[name]))].sort();
   const named = (name) => values(name).map((value) => [value, value]);
-  fillSelect("outcome", [["", "all"], ["failed", "any error"], ...named("outcome")]);
+  fillSelect("outcome", [["", "all"], ["failed", "failed"], ...named("outcome")]);
   fillSelect("method", [["", "all"], ...named("method")]);
   const sessions = facts.sessions.map(([number, , client]) => [String(number), `${number} ${client}`.trim()]);
   fillSelect("session", [["", "all"], ...sessions]);
@@ -76,16 +79,29 @@ async function search() {
 }
 
 function setUpFilters() {
-  let typing;
+  let typing = null;
+  const typed = () => {
+    typing = null;
+    search();
+  };
   byId("filters").addEventListener("input", (event) => {
     clearTimeout(typing);
     if (event.target.id === "method") query.target = null;
-    typing = setTimeout(search, event.target.type === "search" ? 120 : 0);
+    typing = setTimeout(typed, event.target.type === "search" ? 120 : 0);
+  });
+  byId("text").addEventListener("keydown", (event) => {
+    if ((event.key !== "Enter" && event.key !== "ArrowDown") || event.isComposing) return;
+    event.preventDefault();
+    clearTimeout(typing);
+    if (typing !== null) typed();
+    byId("grid").focus();
+    grid.choose(0);
+    if (event.key === "Enter" && grid.rows.length) grid.onOpen();
   });
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("filters").addEventListener("reset", () => {
     query.target = null;
-    query.order = "errors";
+    query.order = "failed";
     query.down = false;
     setTimeout(search);
   });
@@ -166,6 +182,7 @@ function connect() {
 function goOn() {
   let waiting;
   let counted = 0;
+  let opened = false;
   live.onChange = () => {
     waiting ??= setTimeout(() => {
       waiting = undefined;
@@ -175,6 +192,7 @@ function goOn() {
         summary.update(store.rows, facts.sessions);
         counted = performance.now();
       }
+      opened ||= openNamed();
       const shown = call.row && store.rows[live.places.get(call.row.id)];
       if (shown && shown !== call.row) call.open(shown);
     }, 50);
@@ -188,13 +206,19 @@ function goOn() {
   live.start();
 }
 
+/** Open the request that the address names; whether nothing is left to be waited for. */
 function openNamed() {
-  const named = /^#seq=(\d+)$/.exec(location.hash);
-  const place = named ? grid.rows.findIndex((row) => row.seq === Number(named[1])) : -1;
-  if (place >= 0) {
-    grid.choose(place);
-    call.open(grid.rows[place]);
-  }
+  const named = /^#(seq|gone)=(\d+)$/.exec(location.hash);
+  const is = (row) => row.seq === Number(named[2]) && (row.mark === "gone") === (named[1] === "gone");
+  const row = named && store.rows.find(is);
+  byId("missing").hidden = !named || Boolean(row);
+  byId("missing").textContent = named && !row ? `There is no request ${named[2]} here.` : "";
+  if (!row) return !named;
+  if (row.id === call.row?.id) return true;
+  const place = grid.rows.findIndex((shown) => shown.id === row.id);
+  if (place >= 0) grid.choose(place);
+  call.open(row);
+  return true;
 }
 
 /** Show what needs the script, or what is there in its place. */
@@ -216,8 +240,9 @@ async function start() {
   await breathe();
   refresh();
   window.addEventListener("resize", redraw);
-  openNamed();
+  window.addEventListener("hashchange", openNamed);
   if (facts.live) goOn();
+  else openNamed();
   document.documentElement.dataset.ready = "yes";
 }
 

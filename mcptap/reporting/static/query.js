@@ -1,7 +1,7 @@
 // Which rows are shown, and in which order.
 
 const ORDERS = {
-  errors: (one, other) => other.failed - one.failed || one.at - other.at || one.seq - other.seq,
+  failed: (one, other) => other.failed - one.failed || one.at - other.at || one.seq - other.seq,
   seq: (one, other) => one.seq - other.seq,
   session: (one, other) => one.session - other.session || one.at - other.at,
   at: (one, other) => one.at - other.at || one.seq - other.seq,
@@ -21,7 +21,7 @@ function compare(one, other) {
 }
 
 const query = {
-  order: "errors",
+  order: "failed",
   down: false,
   inBodies: null, // the ids of the rows whose bodies have the text, while that is asked for
   session: "",

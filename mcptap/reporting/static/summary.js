@@ -52,7 +52,7 @@ const summary = {
     const proxied = timesOf(rows, "proxy_ms");
     const cards = {
       requests: count(rows.length),
-      errors: count(rows.filter((row) => row.failed === 2).length),
+      failed: count(rows.filter((row) => row.failed === 2).length),
       sessions: count(sessions.length),
       p50: duration(percentile(times, 0.5)),
       p90: duration(percentile(times, 0.9)),
@@ -63,7 +63,7 @@ const summary = {
     for (const [name, text] of Object.entries(cards)) {
       const card = document.querySelector(`[data-card="${name}"]`);
       card.textContent = text;
-      if (name === "errors") card.parentNode.classList.toggle("bad", text !== "0");
+      if (name === "failed") card.parentNode.classList.toggle("bad", text !== "0");
     }
   },
 };
