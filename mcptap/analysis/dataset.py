@@ -72,7 +72,7 @@ def _write_remotely(recordings: Recordings, url: str) -> int:
             files.makedirs(name.rpartition("/")[0], exist_ok=True)
             files.put_file(str(path), name)
         written = {name.lstrip("/") for name in new}
-        for name in _names(recordings):
+        for name in set(_names(recordings)):
             for path in files.glob(f"{root}/*/*/{name}-*.parquet"):
                 if path.lstrip("/") not in written:
                     files.rm_file(path)
@@ -93,14 +93,13 @@ def _replace(folder: Path, staging: Path, names: list[str]) -> None:
 
 def _stage(recordings: Recordings, folder: Path) -> int:
     """Write the interactions of each recording into a folder of its own."""
-    sources = recordings.sources
-    names = "map([{}], [{}])".format(
-        ", ".join(_quoted(str(source.path)) for source in sources),
-        ", ".join(map(_quoted, _names(recordings))),
+    recordings.connection.execute(
+        "CREATE OR REPLACE TEMP TABLE recordings AS SELECT unnest($1) AS file, unnest($2) AS recording",
+        [[str(source.path) for source in recordings.sources], _names(recordings)],
     )
     query = (
-        f"SELECT *, strftime(time, '%Y-%m-%d') AS day, {names}[file] AS recording"
-        " FROM interactions ORDER BY server, time"
+        "SELECT *, strftime(time, '%Y-%m-%d') AS day FROM interactions JOIN recordings USING (file)"
+        " ORDER BY server, time"
     )
     return _copy(
         recordings,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 from mcptap.analysis.columns import INTERACTION, UNANSWERED, Member, members
+
+# An end ends one request, also where two have the same seq.
+_TURNS: Final = "SELECT *, row_number() OVER (PARTITION BY file, seq) AS turn FROM split"
 
 
 def requests_query(columns: Collection[str], *, linked: bool) -> str:
@@ -19,15 +23,12 @@ def requests_query(columns: Collection[str], *, linked: bool) -> str:
         else ""
     )
     return f"""
-        WITH split AS MATERIALIZED (
-            SELECT *, row_number() OVER (PARTITION BY file, seq, kind) AS turn
-            FROM lines WHERE kind IN ('begin', 'event', 'end')
-        )
+        WITH split AS MATERIALIZED (FROM lines WHERE kind IN ('begin', 'event', 'end'))
         SELECT file, seq, {whole} FROM lines WHERE kind = 'interaction'
         UNION ALL
         SELECT b.file, b.seq, {joined}
-        FROM (FROM split WHERE kind = 'begin') AS b
-        LEFT JOIN (FROM split WHERE kind = 'end') AS e
+        FROM ({_TURNS} WHERE kind = 'begin') AS b
+        LEFT JOIN ({_TURNS} WHERE kind = 'end') AS e
             ON e.file = b.file AND e.seq = b.seq AND e.turn = b.turn
         {happened}
     """
