@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from random import getrandbits
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, ClassVar, Final, cast
@@ -26,7 +25,9 @@ from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
     SpanKind,
+    Status,
     TraceFlags,
+    TraceState,
     get_current_span,
     set_span_in_context,
 )
@@ -65,7 +66,49 @@ class DirectTracing:
     def begins(self, telemetry: Telemetry) -> Begin:
         """Give what begins spans; see `mcptap.telemetry.span.Tracing`."""
         telemetry.asks = telemetry.capture_content or self.sampler is not DEFAULT_ON
-        return partial(DirectSpan, telemetry)
+        new = DirectSpan.__new__
+
+        def begin(
+            kind: SpanKind,
+            operation: Operation,
+            params: Json | None,
+            parent: Context | Span,
+            links: Sequence[SpanContext] = (),
+            attributes: dict[str, Attribute] | None = None,
+            request_id: str | int | None = None,
+        ) -> DirectSpan:
+            # To have a class make it, and what it inherits set some of it, would cost half as much again.
+            span = new(DirectSpan)
+            span.started = perf_counter_ns()
+            span.telemetry = telemetry
+            span.kind = kind
+            span.operation = operation
+            span.attributes = {} if attributes is None else attributes
+            span.request_id = request_id
+            span.own_seconds = None
+            span.details = _Details(links) if links else None
+            span.number = (getrandbits(64) or 1).to_bytes(8)
+            if isinstance(parent, DirectSpan):
+                span.above = parent
+                span.around = parent.around
+                span.trace = parent.trace
+                span.recording = parent.recording
+                span.trace_state = parent.trace_state
+                span.epoch = parent.epoch
+            else:
+                span.above = None
+                span.around = parent  # type: ignore[assignment]
+                span.trace = (getrandbits(128) or 1).to_bytes(16)
+                span.recording = True
+                span.trace_state = None
+                span.epoch = span.started - time_ns()
+                if parent:
+                    span.continue_from(get_current_span(span.around).get_span_context())
+            if operation.has_uri or telemetry.asks:
+                span.ask(params, parent)
+            return span
+
+        return begin
 
     def decide(self, span: DirectSpan, parent: Context | Span) -> None:
         """Ask the sampler whether a span is recorded."""
@@ -87,7 +130,7 @@ class _Details:
 
 
 class DirectSpan(Span):
-    """A span of mcptap's own.
+    """A span of mcptap's own; `DirectTracing.begins` gives what makes them.
 
     Attributes:
         above: The span that it is inside of, or what names that; ``None`` where there is none.
@@ -115,50 +158,14 @@ class DirectSpan(Span):
     above: SpanContext | DirectSpan | None
     number: bytes
     trace: bytes
+    recording: bool
+    trace_state: TraceState | None
+    details: _Details | None
+    status: Status
     ended: int
     epoch: int
 
-    def __init__(
-        self,
-        telemetry: Telemetry,
-        kind: SpanKind,
-        operation: Operation,
-        params: Json | None,
-        parent: Context | Span,
-        links: Sequence[SpanContext] = (),
-        attributes: dict[str, Attribute] | None = None,
-        request_id: str | int | None = None,
-    ) -> None:
-        # All that a span is, is set here: to call what it inherits would cost as much again.
-        self.started = perf_counter_ns()
-        self.telemetry = telemetry
-        self.kind = kind
-        self.operation = operation
-        self.attributes = {} if attributes is None else attributes
-        self.request_id = request_id
-        self.own_seconds = None
-        self.details = _Details(links) if links else None
-        self.number = (getrandbits(64) or 1).to_bytes(8)
-        if isinstance(parent, DirectSpan):
-            self.above = parent
-            self.around = parent.around
-            self.trace = parent.trace
-            self.recording = parent.recording
-            self.trace_state = parent.trace_state
-            self.epoch = parent.epoch
-        else:
-            self.above = None
-            self.around = parent  # type: ignore[assignment]
-            self.trace = (getrandbits(128) or 1).to_bytes(16)
-            self.recording = True
-            self.trace_state = None
-            self.epoch = self.started - time_ns()
-            if parent:
-                self._continue(get_current_span(self.around).get_span_context())
-        if operation.has_uri or telemetry.asks:
-            self._ask(params, parent)
-
-    def _continue(self, above: SpanContext) -> None:
+    def continue_from(self, above: SpanContext) -> None:
         """Make it part of somebody's trace, if there is one."""
         if above.is_valid:
             self.above = above
@@ -166,7 +173,7 @@ class DirectSpan(Span):
             self.recording = above.trace_flags.sampled
             self.trace_state = above.trace_state
 
-    def _ask(self, params: Json | None, parent: Context | Span) -> None:
+    def ask(self, params: Json | None, parent: Context | Span) -> None:
         """Find out what is shown of the params, and whether anybody wants to see it."""
         self.attributes |= shown(self.telemetry, self.operation, params)
         if self.tracing.sampler is not DEFAULT_ON:
