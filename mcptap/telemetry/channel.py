@@ -11,6 +11,7 @@ from opentelemetry.context import Context, attach, detach, get_current
 from mcptap.exchange import Channel, Exchange, Session, given_id, passed_on_id
 from mcptap.model import Json
 from mcptap.protocol import STREAM_CLOSED, meta_of
+from mcptap.telemetry import content
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.operation import WITH_URI, Attribute, Operation, operation_of, uri_of
 from mcptap.telemetry.quiet import quiet
@@ -37,7 +38,7 @@ class TracedChannel:
     async def notify(self, method: str, params: Json | None) -> None:
         """Send a notification; see `Channel.notify`."""
         if method != STREAM_CLOSED:
-            self.span.event(method, _event_attributes(method, params))
+            self.span.event(method, _event_attributes(self.span.telemetry, method, params))
         await self.channel.notify(method, params)
 
     async def ask(self, method: str, params: Json | None) -> Json:
@@ -122,8 +123,8 @@ def _tell(sent: Span) -> None:
     sent.request_id = given_id.get()
 
 
-def _event_attributes(method: str, params: Json | None) -> dict[str, Attribute]:
+def _event_attributes(telemetry: Telemetry, method: str, params: Json | None) -> dict[str, Attribute]:
     attributes: dict[str, Attribute] = {names.METHOD: method}
     if method in WITH_URI and (uri := uri_of(params)) is not None:
-        attributes[names.RESOURCE_URI] = uri
+        attributes[names.RESOURCE_URI] = content.redacted_text(telemetry.redact, "uri", uri)
     return attributes
