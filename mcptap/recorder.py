@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,7 @@ from mcptap.cassette import format as lines
 from mcptap.errors import RecordingError
 from mcptap.exchange import Exchange, Session
 from mcptap.model import Event, Gap, Interaction, Json, Message, Outcome, SessionStart, Side
+from mcptap.redaction.redactor import Redactor
 
 OPEN_AFTER: Final = 1.0
 """Seconds after which an interaction without an outcome is written as begin, event and end lines."""
@@ -44,6 +46,8 @@ class Recorder:
         on_write_error: ``stop`` raises; ``continue`` goes on and marks a gap as soon as it can.
         on_failure: Told of every line that could not be written.
         clock: Seconds, monotonic; the same clock as `Exchange.sent_at`.
+        path: The cassette, where the lines go to one.
+        redactor: What the sink takes secrets out with, if it does.
 
     Attributes:
         recorded: How many interactions have been written.
@@ -64,7 +68,11 @@ class Recorder:
         on_write_error: Literal["stop", "continue"] = "stop",
         on_failure: Callable[[RecordingError], None] = lambda _: None,
         clock: Callable[[], float] = time.perf_counter,
+        path: Path | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
+        self.path = path
+        self.redactor = redactor
         self._sink = sink
         self._clock = clock
         self._zero = clock() - elapsed

@@ -130,6 +130,8 @@ def open_recording(
         started_at=_rfc3339(now) if writer.appending else None,
         on_write_error=recording.on_write_error,
         on_failure=on_failure,
+        path=path,
+        redactor=redactor,
     )
     with _synced(writer, on_failure) if recording.fsync == "interval" else contextlib.nullcontext():
         try:

@@ -46,7 +46,7 @@ from mcptap.tap.private import (
     request_channel_of,
 )
 from mcptap.tap.recording import hear, record_request, reported
-from mcptap.telemetry.elsewhere import around_notification, around_request, within_span
+from mcptap.telemetry.elsewhere import Elsewhere, within_span
 
 _STATE: Final = "mcptap-observed"
 _INVALID_PARAMS: Final = -32602
@@ -63,6 +63,7 @@ class Observer:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        self._telemetry = Elsewhere(recorder)
         self._servers: WeakSet[App] = WeakSet()
         self._stateless: dict[str, Session] = {}
 
@@ -91,7 +92,7 @@ class Observer:
                     hear(self._recorder, session)
                     if context.method != "notifications/cancelled":
                         self._recorder.message(session, "client", context.method, context.params)
-                return await around_notification(context, session, call_next)
+                return await self._telemetry.around_notification(context, session, call_next)
             return await self._request(context, session, call_next)
         finally:
             _observed.reset(token)
@@ -131,7 +132,7 @@ class Observer:
         def to_wire(result: Any) -> Json:
             return _wire_form(context.params, result)
 
-        return await around_request(
+        return await self._telemetry.around_request(
             exchange,
             context.request,
             lambda: record_request(self._recorder, exchange, answer, to_wire),

@@ -7,6 +7,7 @@ from typing import Final, Protocol, TypeAlias
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from mcptap.recorder import Recorder
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.durations import Counted
 from mcptap.telemetry.operation import NOTHING, Attributes, Operation
@@ -70,6 +71,12 @@ class Instruments:
             reader: Called from the thread that collects, until the process ends.
         """
         self._readers[name].append(reader)
+
+    def watch_recorder(self, recorder: Recorder) -> None:
+        """Have the counts of a recording read; see `watch`."""
+        self.watch(names.RECORDED_INTERACTIONS, lambda: recorder.recorded)
+        self.watch(names.RECORDED_BYTES, lambda: recorder.written_bytes)
+        self.watch(names.RECORDING_GAPS, lambda: recorder.lost)
 
     def _observer(self, name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def observe(_: CallbackOptions) -> Iterable[Observation]:

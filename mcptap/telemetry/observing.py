@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mcptap.exchange import Backend
@@ -37,7 +38,7 @@ def observing(tap: Tap, backend: Backend, recorder: Recorder | None) -> tuple[Ba
     from mcptap.telemetry.hops import MeasuredSessions  # noqa: PLC0415 - only if it is on
     from mcptap.telemetry.spans import ClientSpans, Scene  # noqa: PLC0415
 
-    telemetry.redact = redact_by(tap.redactors, tap.target)
+    telemetry = replace(telemetry, redact=redact_by(tap.redactors, tap.target))
     scene = Scene(
         telemetry,
         relayed=tap.player is None,
@@ -67,9 +68,7 @@ def _watch(instruments: Instruments, tap: Tap, backend: Backend, recorder: Recor
     from mcptap.telemetry import conventions as names  # noqa: PLC0415 - only if it is on
 
     if recorder is not None:
-        instruments.watch(names.RECORDED_INTERACTIONS, lambda: recorder.recorded)
-        instruments.watch(names.RECORDED_BYTES, lambda: recorder.written_bytes)
-        instruments.watch(names.RECORDING_GAPS, lambda: recorder.lost)
+        instruments.watch_recorder(recorder)
     if (player := tap.player) is not None:
         instruments.watch(names.REPLAY_MISSES, lambda: player.missed)
     live = backend.live if isinstance(backend, Fallback) else backend

@@ -29,6 +29,9 @@ from mcptap.telemetry.quiet import keep_sdk_quiet
 from mcptap.telemetry.telemetry import Telemetry
 from tests.clients.raw import HttpClient, Message, handshake
 
+MEMO = "memo://ZZ-1234"
+OWN_RULE = r"pattern:ZZ-\d+"
+
 
 @pytest.fixture(params=[DEFAULT_ON, ALWAYS_ON], ids=["parentbased_always_on", "always_on"])
 def spans(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
@@ -53,6 +56,10 @@ def upstream() -> FastMCP[Any]:
     async def ask(ctx: Context) -> str:
         result = await ctx.elicit("Who?", str)
         return str(getattr(result, "data", ""))
+
+    @server.resource("memo://{name}")
+    def memo(name: str) -> str:
+        return name
 
     @server.tool
     def fail() -> str:
@@ -178,6 +185,63 @@ def test_what_is_told_to_be_off_stays_off(spans: InMemorySpanExporter) -> None:
 
     asyncio.run(work())
     assert named(spans, "mcptap") == []
+
+
+def uri_shown(spans: InMemorySpanExporter) -> str:
+    """The URI that the span of the latest reading of a resource shows."""
+    *_, read = [each for each in named(spans, "mcptap") if each.name == "resources/read"]
+    return str((read.attributes or {})["mcp.resource.uri"])
+
+
+def test_each_tap_of_a_process_shows_by_its_own_rules(spans: InMemorySpanExporter, tmp_path: Path) -> None:
+    async def work() -> None:
+        own = create_tap(upstream(), cassette=tmp_path / "a.jsonl", redaction=[OWN_RULE])
+        others = create_tap(upstream(), cassette=tmp_path / "b.jsonl")
+        async with Client(own, mode="legacy") as first, Client(others, mode="legacy") as second:
+            await first.read_resource(MEMO)
+            assert "ZZ-1234" not in uri_shown(spans)
+            await second.read_resource(MEMO)
+            assert uri_shown(spans) == MEMO
+
+    asyncio.run(work())
+
+
+def test_a_server_that_is_no_tap_shows_by_the_rules_of_its_recording_and_counts_it(
+    spans: InMemorySpanExporter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cassette, reader = tmp_path / "rec.jsonl", InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    monkeypatch.setattr(metrics, "get_meter_provider", lambda: provider)
+
+    async def work() -> None:
+        with record_to(cassette, redaction=[OWN_RULE]) as recorder:
+            server = upstream()
+            server.add_middleware(TapMiddleware(recorder))
+            async with Client(server, mode="legacy") as client:
+                await client.read_resource(MEMO)
+
+    asyncio.run(work())
+    assert "ZZ-1234" not in uri_shown(spans)
+    (read,) = [each for each in named(spans, "mcptap") if each.name == "resources/read"]
+    (recorded,) = [each for each in open_cassette(cassette).interactions() if each.method == read.name]
+    attributes = read.attributes or {}
+    assert (attributes["mcptap.cassette"], attributes["mcptap.seq"]) == (str(cassette), recorded.seq)
+    assert recorded_interactions(reader) == len(list(open_cassette(cassette).interactions()))
+
+
+def recorded_interactions(reader: InMemoryMetricReader) -> int:
+    """What the counter of recorded interactions says."""
+    data = reader.get_metrics_data()
+    assert data is not None
+    (count,) = [
+        point.value  # type: ignore[union-attr]
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.name == "mcptap.recording.interactions"
+        for point in metric.data.data_points
+    ]
+    return int(count)
 
 
 def test_metrics_go_to_the_applications_meter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
