@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -54,13 +55,15 @@ def upstream_headers(
         MCP_METHOD_HEADER: exchange.method,
     }
     name = params.get(_NAMED_BY.get(exchange.method, ""))
-    if isinstance(name, str):
-        headers[MCP_NAME_HEADER] = encode_header_value(name)
-    schema = schema_of(str(name)) if exchange.method == "tools/call" else None
-    arguments = params.get("arguments")
-    if schema is not None and isinstance(arguments, Mapping):
-        mirrored = mcp_param_headers(x_mcp_header_map(schema), arguments)
-        headers |= {name.lower(): value for name, value in mirrored.items()}
+    # Half a surrogate pair has no form in a header: a server over HTTP refuses the request that lacks it.
+    with contextlib.suppress(UnicodeEncodeError):
+        if isinstance(name, str):
+            headers[MCP_NAME_HEADER] = encode_header_value(name)
+        schema = schema_of(str(name)) if exchange.method == "tools/call" else None
+        arguments = params.get("arguments")
+        if schema is not None and isinstance(arguments, Mapping):
+            mirrored = mcp_param_headers(x_mcp_header_map(schema), arguments)
+            headers |= {name.lower(): value for name, value in mirrored.items()}
     return headers | dict(exchange.headers)  # what the client itself has sent wins
 
 

@@ -44,6 +44,12 @@ def test_an_argument_is_mirrored_once_and_as_the_client_did_it() -> None:
     }
 
 
+def test_what_has_no_form_in_a_header_is_in_none() -> None:
+    assert sent("tools/call", {"name": "\ud800"}).keys() == {"mcp-protocol-version", "mcp-method"}
+    params = {"name": "weather", "arguments": {"city": "\ud800"}}
+    assert sent("tools/call", params)["mcp-name"] == "weather"
+
+
 def test_a_task_is_named() -> None:
     assert sent("tasks/get", {"taskId": "task-1"})["mcp-name"] == "task-1"
 
