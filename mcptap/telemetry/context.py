@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TRACEPARENT: Final = "traceparent"
 _TRACESTATE: Final = "tracestate"
+_BAGGAGE: Final = "baggage"
 
 
 class Propagation:
@@ -71,7 +72,7 @@ class Propagation:
         if not isinstance(meta, dict):
             return params
         around = span.around
-        if self._is_w3c and not (around and baggage.get_all(around)):
+        if self._is_w3c and (_BAGGAGE in meta or not (around and baggage.get_all(around))):
             # What the propagators would write, which they need a multiple of the time for.
             given = {**meta, _TRACEPARENT: span.traceparent}
             if state := span.trace_state:
@@ -81,6 +82,8 @@ class Propagation:
         else:
             carrier: dict[str, str] = {}
             self._textmap.inject(carrier, span.within())
+            if _BAGGAGE in meta:  # nobody but the client has a say in it
+                carrier.pop(_BAGGAGE, None)
             if not carrier:
                 return params
             given = {**meta, **carrier}
