@@ -22,6 +22,9 @@ passed_on_id: ContextVar[str | int | None] = ContextVar("mcptap_passed_on_id", d
 taken_back: ContextVar[Callable[[], Json | None]] = ContextVar("mcptap_taken_back", default=lambda: None)
 """Gives the params of the server's cancel notification, once it takes back the request that is passed on."""
 
+client_address: ContextVar[tuple[str, int] | None] = ContextVar("mcptap_client_address", default=None)
+"""The host and port of the client whose connection is served here, where its requests don't name them."""
+
 given_id: ContextVar[str | int | None] = ContextVar("mcptap_given_id", default=None)
 """The JSON-RPC id that the current task's last request was sent with, for telemetry."""
 
@@ -98,6 +101,7 @@ class Session:
         connection: What the client is connected by; sessions that share it (a probe and the session
             that follows it on one pipe, stateless requests) share the upstream's connection too.
         heard_by: Whose telemetry traces what the client is told outside any request.
+        address: The client's host and port, where the connection has them and its requests don't.
     """
 
     era: Era
@@ -107,6 +111,7 @@ class Session:
     connection: object = None
     version: str | None = None
     heard_by: set[object] = field(default_factory=set)
+    address: tuple[str, int] | None = None
 
     @property
     def stateless(self) -> bool:

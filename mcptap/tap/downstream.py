@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 
-from mcptap.exchange import Backend, BackendSession, Channel, Session
+from mcptap.exchange import Backend, BackendSession, Channel, Session, client_address
 from mcptap.model import Era, Json
 from mcptap.protocol import client_of, era_of
 from mcptap.tap.channel import NoChannel, SdkChannel, StandaloneChannel
@@ -88,7 +88,9 @@ class Downstream:
 
     def new_session(self, era: Era, client: Json | None) -> Session:
         """A session of this connection."""
-        return Session(era, self.transport, client, self._channel, self._connection)
+        return Session(
+            era, self.transport, client, self._channel, self._connection, address=client_address.get()
+        )
 
     async def backend_session(self, session: Session) -> BackendSession:
         """The backend's side of a session, opened with its first message.

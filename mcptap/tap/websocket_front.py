@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketState
 
-from mcptap.exchange import RpcError
+from mcptap.exchange import RpcError, client_address
 from mcptap.tap.link import Link, Receiver
 from mcptap.tap.link.websocket import SUBPROTOCOL, WebSocketLink, parse
 from mcptap.tap.private import lifespan_of
@@ -92,6 +92,8 @@ class _Endpoint:
             refusal = PlainTextResponse(f"The subprotocol of this WebSocket is {SUBPROTOCOL}", 400)
             await refusal(scope, receive, send)
             return
+        if scope.get("client"):
+            client_address.set(tuple(scope["client"]))
         await self._tap.serve_client(partial(_open, WebSocket(scope, receive, send)), "ws")
 
 

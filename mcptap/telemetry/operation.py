@@ -24,7 +24,7 @@ WITH_URI: Final = frozenset(
 _TARGET_ATTRIBUTE: Final = {"tools/call": names.TOOL, "prompts/get": names.PROMPT}
 _NO_CODE: Final = "_OTHER"
 _MOST_KNOWN: Final = 1024
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +106,7 @@ def connection_attributes(
         attributes[names.NETWORK_TRANSPORT] = "pipe"
     elif transport != "memory":
         attributes[names.NETWORK_TRANSPORT] = "tcp"
-        attributes[names.NETWORK_PROTOCOL] = "http"
+        attributes[names.NETWORK_PROTOCOL] = "websocket" if transport == "ws" else "http"
         if http_version is not None:
             attributes[names.NETWORK_PROTOCOL_VERSION] = http_version
     if server is not None:
@@ -119,7 +119,7 @@ def connection_attributes(
 
 def server_of(target: Target | None) -> Server | None:
     """The address and port of a server that is reached by a URL."""
-    if target is None or target.transport not in {"http", "sse"} or not target.target:
+    if target is None or target.transport not in {"http", "sse", "ws"} or not target.target:
         return None
     parts = urlsplit(target.target[0])
     return (parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)) if parts.hostname else None

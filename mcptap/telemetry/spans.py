@@ -159,7 +159,7 @@ def _begin(
     if request is None:
         parent, links = telemetry.propagation.parent_of(meta, None, around)
         operation = operation_of(method, params, version, session.transport)
-        about = None
+        about = None if session.address is None else _address(*session.address)
     else:
         parent, links = telemetry.propagation.parent_of(meta, request.headers, around)
         http_version = request.scope.get("http_version")
@@ -176,13 +176,14 @@ def _hear(scene: Scene, session: Session) -> None:
 
 def _client(request: Request) -> dict[str, Attribute]:
     """Who asks, as far as HTTP tells."""
-    attributes: dict[str, Attribute] = {}
-    if request.client is not None:
-        attributes[names.CLIENT_ADDRESS] = request.client.host
-        attributes[names.CLIENT_PORT] = request.client.port
+    attributes = {} if request.client is None else _address(*request.client)
     if (session_id := request.headers.get(_SESSION_HEADER)) is not None:
         attributes[names.SESSION_ID] = session_id
     return attributes
+
+
+def _address(host: str, port: int) -> dict[str, Attribute]:
+    return {names.CLIENT_ADDRESS: host, names.CLIENT_PORT: port}
 
 
 def _tell(scene: Scene, exchange: Exchange, span: Span) -> None:

@@ -33,12 +33,13 @@ from opentelemetry.semconv._incubating.metrics import mcp_metrics
 from opentelemetry.trace import SpanKind
 
 from mcptap.exchange import RpcError
+from mcptap.model import Target
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.application import ApplicationTracing
 from mcptap.telemetry.direct import DirectSpan, DirectTracing
 from mcptap.telemetry.durations import Counted
 from mcptap.telemetry.metrics import Instruments
-from mcptap.telemetry.operation import Server, operation_of
+from mcptap.telemetry.operation import Server, connection_attributes, operation_of, server_of
 from mcptap.telemetry.private import add_to_collected
 from mcptap.telemetry.span import Tracing
 from mcptap.telemetry.telemetry import Telemetry
@@ -230,3 +231,16 @@ def test_content_is_shown_only_where_it_is_asked_for_and_only_redacted() -> None
         shown[capture] = dict(exporter.get_finished_spans()[0].attributes or {})
     assert set(shown[True]) - set(shown[False]) == {"gen_ai.tool.call.arguments", "gen_ai.tool.call.result"}
     assert shown[True]["gen_ai.tool.call.arguments"] == '{"password":"gone","a":1}'
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("ws://example.com/ws", ("example.com", 80)),
+        ("wss://example.com/ws", ("example.com", 443)),
+        ("ws://example.com:9/ws", ("example.com", 9)),
+    ],
+)
+def test_a_websocket_has_a_protocol_and_a_server_of_its_own(url: str, server: Server) -> None:
+    assert server_of(Target("x", "ws", (url,))) == server
+    assert connection_attributes(None, "ws")["network.protocol.name"] == "websocket"

@@ -17,6 +17,7 @@ import pytest
 from mcptap.cassette.reader import open_cassette
 from mcptap.model import Interaction
 from tests.clients.raw import Client, HttpClient, Message, PipeClient, handshake
+from tests.clients.websocket import SocketClient
 from tests.http.running import MCPTAP, PATIENCE, ROOT, started
 from tests.telemetry.receivers import Protocol, Received, ReceivedSpan, collector
 
@@ -66,6 +67,38 @@ async def tapped(
         async with HttpClient(url, headers={"traceparent": HTTP_SPAN}, **options) as client:
             yield client
         await running.stop()
+
+
+def test_over_websocket_both_sides_name_it_and_where_they_are_connected_to() -> None:
+    server = [sys.executable, "-m", "tests.servers.wire"]
+    argv = [*MCPTAP, "proxy", "--transport", "ws", "--port", "0"]
+    with collector("http/protobuf") as received:
+
+        async def work() -> None:
+            environment = {**os.environ, **received.environment}
+            async with (
+                started([*argv, "--", *server], env=dict(os.environ)) as upstream,
+                started(
+                    [*argv, "--url", (await upstream.says(r"serving .* at (ws\S+)"))[1]], env=environment
+                ) as running,
+            ):
+                url = (await running.says(r"serving .* at (ws\S+)"))[1]
+                async with SocketClient(url, era="handshake", timeout=PATIENCE) as client:
+                    await handshake(client)
+                    await client.call("echo")
+                await running.stop()
+
+        asyncio.run(work())
+    arrived, sent = (
+        next(each for each in received.spans if each.name == "tools/call echo" and each.kind == kind)
+        for kind in ("SERVER", "CLIENT")
+    )
+    assert arrived.attributes["network.protocol.name"] == "websocket"
+    assert sent.attributes["network.protocol.name"] == "websocket"
+    assert arrived.attributes["client.address"] == "127.0.0.1"
+    assert arrived.attributes["client.port"] > 0
+    assert sent.attributes["server.address"] == "127.0.0.1"
+    assert sent.attributes["server.port"] > 0
 
 
 HTTP_SPAN = "00-" + "f" * 32 + "-" + "e" * 16 + "-01"
