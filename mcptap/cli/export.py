@@ -91,14 +91,17 @@ def _refuse_a_source(target: Path, sources: Iterable[Source]) -> None:
 def _to_collector(sources: Sequence[Source], url: str, *, capture_content: bool) -> None:
     from mcptap.cli.serving import quiet_libraries  # noqa: PLC0415 - not for --help
     from mcptap.cli.telemetry import import_propagators  # noqa: PLC0415
-    from mcptap.telemetry.settings import settings  # noqa: PLC0415
+    from mcptap.telemetry.collector import without_secrets  # noqa: PLC0415
+    from mcptap.telemetry.refusing import refusing  # noqa: PLC0415
+    from mcptap.telemetry.settings import Settings  # noqa: PLC0415
 
     with quiet_libraries(debug=False):
-        asked = settings({}, url=url, capture_content=capture_content)
         import_propagators(needed=True)
-        from mcptap.telemetry.export import send  # noqa: PLC0415 - imports the SDK
+        with refusing("spans can't be sent"):  # the SDK reads variables as it is imported
+            from mcptap.telemetry.export import send  # noqa: PLC0415
 
-        _tell(send(map(_PastDamage, sources), asked), "span", url)
+        sent = send(map(_PastDamage, sources), Settings(url=url, capture_content=capture_content))
+        _tell(sent, "span", without_secrets(url))
 
 
 def _to_tables(sources: Sequence[Source], parquet: str | None, csv: Path | None) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
 
@@ -16,8 +16,10 @@ from mcptap.errors import UsageError
 
 if TYPE_CHECKING:
     from mcptap.cli.options import Front
+    from mcptap.telemetry.settings import Settings
     from mcptap.telemetry.telemetry import Telemetry
 
+_PROPAGATORS: Final = "OTEL_PROPAGATORS"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -47,7 +49,7 @@ class TelemetryOptions:
         Raises:
             UsageError: It can't be done as it is put.
         """
-        from mcptap.telemetry.settings import settings  # noqa: PLC0415 - not for --help
+        from mcptap.telemetry.settings import PROMETHEUS, settings  # noqa: PLC0415 - not for --help
 
         asked = settings(
             url=self.otlp,
@@ -55,16 +57,19 @@ class TelemetryOptions:
             serve_metrics=self.metrics,
             capture_content=self.capture_content,
         )
-        if "prometheus" in asked.metrics:
+        if PROMETHEUS in asked.metrics:
             _require_room_for_metrics(front)
         import_propagators(needed=asked.on)
+        keep_providers_out(asked)
         from mcptap.telemetry.telemetry import Telemetry  # noqa: PLC0415 - not for --help
 
         if not asked.on:
             return Telemetry()
-        # The SDK's console exporters write to what is stdout when they are imported.
-        with contextlib.redirect_stdout(sys.stderr):
-            from mcptap.telemetry.setup import set_up  # noqa: PLC0415 - imports the SDK
+        from mcptap.telemetry.refusing import refusing  # noqa: PLC0415 - not for --help
+
+        # As it is imported, the SDK reads variables, and its console exporters take what is stdout then.
+        with contextlib.redirect_stdout(sys.stderr), refusing("telemetry can't be set up"):
+            from mcptap.telemetry.setup import set_up  # noqa: PLC0415
 
         from mcptap.tap.app import report_to_stderr  # noqa: PLC0415 - imports FastMCP
 
@@ -104,23 +109,50 @@ def import_propagators(*, needed: bool) -> None:
     Raises:
         UsageError: One is absent, and they are needed.
     """
+    named = os.environ.get(_PROPAGATORS)
+    if named is None:
+        return
     try:
-        import opentelemetry.propagate  # noqa: PLC0415 - only to see whether it can be
-    except ValueError as error:
-        if needed:
-            hint = "install its package, or take it out"
-            raise UsageError(f"OTEL_PROPAGATORS can't be used: {error}", hint) from None
-        named = os.environ.pop("OTEL_PROPAGATORS")
+        os.environ[_PROPAGATORS] = ",".join(each.strip().lower() for each in named.split(",") if each.strip())
         try:
+            import opentelemetry.propagate  # noqa: PLC0415 - only to see whether it can be
+        except ValueError as error:
+            if needed:
+                hint = "install its package, or take it out"
+                raise UsageError(f"{_PROPAGATORS} can't be used: {error}", hint) from None
+            del os.environ[_PROPAGATORS]
             import opentelemetry.propagate  # noqa: F401, PLC0415
-        finally:
-            os.environ["OTEL_PROPAGATORS"] = named
+    finally:
+        os.environ[_PROPAGATORS] = named
+
+
+def keep_providers_out(asked: Settings) -> None:
+    """Have no providers come from ``OTEL_PYTHON_…_PROVIDER``: mcptap's own are not for FastMCP's spans.
+
+    Raises:
+        UsageError: One is named that is not the SDK's, and there is to be telemetry.
+    """
+    for signal in ("tracer", "meter"):
+        variable = f"OTEL_PYTHON_{signal.upper()}_PROVIDER"
+        named = os.environ.get(variable)
+        if named is None:
+            continue
+        passes = asked.config_file is None and named in {"", f"sdk_{signal}_provider"}
+        if asked.on and not passes:
+            what = f"{variable} names {named!r}, but mcptap has a provider of its own"
+            raise UsageError(what, "take it out")
+        from opentelemetry import metrics, trace  # noqa: PLC0415 - only for such variables
+
+        if signal == "tracer":
+            trace.set_tracer_provider(trace.NoOpTracerProvider())
+        else:
+            metrics.set_meter_provider(metrics.NoOpMeterProvider())
 
 
 def _require_room_for_metrics(front: Front) -> None:
     from mcptap.telemetry.settings import METRICS_PATH  # noqa: PLC0415 - not for --help
 
-    if front.transport == "stdio":
+    if front.transport in {"stdio", "ws"}:
         raise UsageError("metrics for Prometheus are served over HTTP", "add --transport http")
     if front.path == METRICS_PATH:
         raise UsageError(f"{METRICS_PATH} is the path of the metrics", "choose another --path")

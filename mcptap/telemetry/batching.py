@@ -35,14 +35,19 @@ def limits_of(environment: Mapping[str, str]) -> Limits:
     Raises:
         ValueError: One of them is no number that can be meant.
     """
-    waiting = _positive(environment, "OTEL_BSP_MAX_QUEUE_SIZE", 2048)
-    together = _positive(environment, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", min(512, waiting))
+    waiting = positive(environment, "OTEL_BSP_MAX_QUEUE_SIZE", 2048)
+    together = positive(environment, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", min(512, waiting))
     if together > waiting:
         raise ValueError("OTEL_BSP_MAX_EXPORT_BATCH_SIZE is more than OTEL_BSP_MAX_QUEUE_SIZE")
-    return Limits(waiting, together, _positive(environment, "OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000)
+    return Limits(waiting, together, positive(environment, "OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000)
 
 
-def _positive(environment: Mapping[str, str], variable: str, default: int) -> int:
+def positive(environment: Mapping[str, str], variable: str, default: int) -> int:
+    """What a variable says.
+
+    Raises:
+        ValueError: It is no number that can be meant.
+    """
     text = environment.get(variable, "").strip()
     if not text:
         return default

@@ -33,13 +33,13 @@ from opentelemetry.trace import (
 )
 
 from mcptap.model import Json
+from mcptap.telemetry.limiting import is_limited
 from mcptap.telemetry.operation import SUCCESS, Attribute, Attributes, Ending, Operation
 from mcptap.telemetry.span import UNSET, Begin, Span, shown
 
 if TYPE_CHECKING:
     from mcptap.telemetry.telemetry import Telemetry
 
-_MOST_EVENTS: Final = 128
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 
@@ -53,7 +53,8 @@ class DirectTracing:
         resource: What is said of mcptap itself.
         scope: The instrumentation scope.
         sampler: Decides which of them are recorded.
-        limits: How much one of them may hold.
+        limits: How much one of them may hold, and
+        limited: whether that has to be looked at where they are sent.
     """
 
     take: Callable[[DirectSpan], None]
@@ -61,7 +62,11 @@ class DirectTracing:
     scope: InstrumentationScope
     sampler: Sampler
     limits: SpanLimits = field(default_factory=SpanLimits)
+    limited: bool = field(init=False)
     ambient: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "limited", is_limited(self.limits))
 
     def begins(self, telemetry: Telemetry) -> Begin:
         """Give what begins spans; see `mcptap.telemetry.span.Tracing`."""
@@ -246,7 +251,7 @@ class DirectSpan(Span):
         if self.details is None:
             self.details = _Details()
         if not isinstance(self.details.events, BoundedList):
-            self.details.events = BoundedList(self.tracing.limits.max_events or _MOST_EVENTS)
+            self.details.events = BoundedList(self.tracing.limits.max_events)
         self.details.events.append(Event(name, attributes, perf_counter_ns() - self.epoch))
 
     def link(self, context: SpanContext) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Final
 
-from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from mcptap import __version__
 from mcptap.errors import UpstreamError
 from mcptap.telemetry import conventions as names
-from mcptap.telemetry.otlp import span_exporter
+from mcptap.telemetry.collector import otlp_of
+from mcptap.telemetry.limiting import is_limited, limited
+from mcptap.telemetry.otlp import OtlpSpans
 from mcptap.telemetry.recorded import About, Recording, spans_of
-from mcptap.telemetry.settings import Settings, otlp_of
+from mcptap.telemetry.refusing import refusing
+from mcptap.telemetry.settings import Settings
 from mcptap.telemetry.setup import resource
 
 _BATCH: Final = 512
@@ -31,20 +34,29 @@ def send(cassettes: Iterable[Recording], settings: Settings) -> int:
         How many spans were sent.
 
     Raises:
+        UsageError: A variable can't be meant.
         UpstreamError: The collector did not take them.
         CassetteError: A cassette can't be read.
     """
     otlp = otlp_of("traces", settings.url)
-    about = About(resource(), InstrumentationScope(names.SCOPE, __version__), settings.capture_content)
-    exporter = span_exporter(otlp)
+    with refusing("spans can't be sent"):
+        limits = SpanLimits()
+        about = About(resource(), InstrumentationScope(names.SCOPE, __version__), settings.capture_content)
+        outlet = OtlpSpans(otlp)
+    destination = outlet.destination
+    destination.unreachable = outlet.shutdown  # ends the exporter's retries: somebody waits for this
     sent = 0
-    spans = chain.from_iterable(spans_of(cassette, about) for cassette in cassettes)
+    spans: Iterator[ReadableSpan] = chain.from_iterable(spans_of(cassette, about) for cassette in cassettes)
+    if is_limited(limits):
+        spans = (limited(span, limits) for span in spans)
     try:
         while batch := list(islice(spans, _BATCH)):
-            if exporter.export(batch) is not SpanExportResult.SUCCESS:
-                hint = f"see whether it speaks {otlp.protocol}; OTEL_EXPORTER_OTLP_PROTOCOL chooses another"
-                raise UpstreamError(f"{settings.url} did not take the spans ({sent} were sent)", hint)
+            if lost := outlet.send(batch):
+                sent += len(batch) - lost
+                what = f"{destination.name} did not take the spans: {destination.trouble} ({sent} were sent)"
+                hint = f"see whether a collector takes {otlp.protocol} there (OTEL_EXPORTER_OTLP_PROTOCOL)"
+                raise UpstreamError(what, hint)
             sent += len(batch)
     finally:
-        exporter.shutdown()
+        outlet.shutdown()
     return sent

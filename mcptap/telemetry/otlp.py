@@ -1,22 +1,30 @@
 """OpenTelemetry's OTLP exporters, given `encoding`'s bytes instead of their own.
 
 What they know of variables, headers, certificates, compression and retries stays theirs. They have no
-public way in for bytes, so each is entered by a private name (`mcptap.telemetry.private`).
+public way in for bytes, nor out for answers, so both are by private names (`mcptap.telemetry.private`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
+from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from mcptap.telemetry.collector import Otlp, without_secrets
+from mcptap.telemetry.destination import Destination
 from mcptap.telemetry.direct import DirectSpan
 from mcptap.telemetry.encoding import encode, encode_direct
-from mcptap.telemetry.private import http_send, translate_by
-from mcptap.telemetry.settings import Otlp, Protocol
+from mcptap.telemetry.limiting import limited
+from mcptap.telemetry.private import http_send, translate_by, watch_grpc, watch_http
+
+_MOST_BYTES: Final = 4 * 1024 * 1024
+"""What a receiver of gRPC takes at once, unless it is told otherwise."""
 
 if TYPE_CHECKING:
     import requests
@@ -27,33 +35,118 @@ _CREDENTIAL_PROVIDERS: Final = (
 )
 
 
-def span_exporter(otlp: Otlp, protocol: Protocol | None = None) -> SpanExporter:
-    """An exporter of spans that all have the same resource and scope.
+class Outlet(Protocol):
+    """Sends spans.
+
+    Attributes:
+        destination: Where to.
+    """
+
+    destination: Destination
+
+    def send(self, spans: Sequence[Any]) -> int:
+        """Send some; gives how many have not arrived."""
+
+    def shutdown(self) -> None:
+        """End; it may take as long as the exporter likes."""
+
+
+class OfExporter:
+    """An exporter that knows no spans but the SDK's (`Outlet`).
 
     Args:
-        otlp: Where they go, and how;
-        protocol: unless this says how.
+        exporter: Sends them.
+        name: What the user calls it.
     """
-    return _grpc(otlp.endpoint) if (protocol or otlp.protocol) == "grpc" else _http(otlp.endpoint)
+
+    def __init__(self, exporter: SpanExporter, name: str) -> None:
+        self._exporter = exporter
+        self.destination = Destination(name)
+        self.shutdown = exporter.shutdown
+
+    def send(self, spans: Sequence[DirectSpan]) -> int:
+        """See `Outlet.send`."""
+        readable = [_readable(each) for each in spans]
+        return self.destination.lost(lambda: _export(self._exporter, readable), len(spans))
 
 
-class DirectExporter(SpanExporter):
-    """Marks the exporters that take `DirectSpan`s too."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Spans that are sent at once, for an exporter as long as they are many."""
+
+    spans: Sequence[Any]
+    body: bytes
+
+    def __len__(self) -> int:
+        return len(self.spans)
 
 
-def _http(endpoint: str | None) -> SpanExporter:
+_Send: TypeAlias = Callable[[_Part], bool]
+
+
+class OtlpSpans:
+    """Sends spans of mcptap's own, or of the SDK's, that all have the same resource and scope (`Outlet`).
+
+    Args:
+        otlp: Where they go, and how.
+    """
+
+    def __init__(self, otlp: Otlp) -> None:
+        exporter, self._send = _grpc_spans(otlp) if otlp.protocol == "grpc" else _http_spans(otlp)
+        self.destination = _watched(exporter, otlp)
+        self.shutdown = exporter.shutdown
+
+    def send(self, spans: Sequence[Any]) -> int:
+        """See `Outlet.send`."""
+        lost, trouble = 0, ""
+        # What is too large by itself may be tried again for long, while the others wait.
+        for part in sorted(_parts(spans), key=lambda part: len(part.body) > _MOST_BYTES):
+            lost += self.destination.lost(partial(self._send, part), len(part))
+            trouble = trouble or self.destination.trouble
+        self.destination.trouble = trouble
+        return lost
+
+
+def _parts(spans: Sequence[Any]) -> Iterator[_Part]:
+    """All of them at once, unless that is more than a receiver takes."""
+    body = _encoded(spans)
+    if len(body) <= _MOST_BYTES or len(spans) == 1:
+        yield _Part(spans, body)
+        return
+    half = len(spans) // 2
+    yield from _parts(spans[:half])
+    yield from _parts(spans[half:])
+
+
+def _encoded(spans: Sequence[Any]) -> bytes:
+    first = spans[0]
+    if not isinstance(first, DirectSpan):
+        return encode(spans)
+    if not first.tracing.limited:
+        return encode_direct(spans)
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans  # noqa: PLC0415
+
+    body: bytes = encode_spans([_readable(each) for each in spans]).SerializeToString()
+    return body
+
+
+def _readable(span: DirectSpan | ReadableSpan) -> ReadableSpan:
+    if isinstance(span, ReadableSpan):
+        return span
+    readable, tracing = span.readable(), span.tracing
+    return limited(readable, tracing.limits) if tracing.limited else readable
+
+
+def _http_spans(otlp: Otlp) -> tuple[SpanExporter, _Send]:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
-    class HttpSpanExporter(OTLPSpanExporter, DirectExporter):
-        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-            send = http_send(self)
-            if send is None:
-                return super().export(_readable(spans))
-            return SpanExportResult.SUCCESS if send(_encoded(spans)).success else SpanExportResult.FAILURE
-
-    if any(os.environ.get(variable) for variable in _CREDENTIAL_PROVIDERS):
-        return HttpSpanExporter(endpoint=endpoint)  # it has a session of its own
-    return HttpSpanExporter(endpoint=endpoint, session=_settled_session())
+    # A session that a credential provider gives would not be used beside one of ours.
+    session = None if any(map(os.environ.get, _CREDENTIAL_PROVIDERS)) else _settled_session()
+    exporter = OTLPSpanExporter(endpoint=otlp.endpoint, session=session)
+    send = http_send(exporter)
+    if send is None:
+        return exporter, lambda part: _export(exporter, [_readable(each) for each in part.spans])
+    return exporter, lambda part: bool(send(part.body).success)
 
 
 def _settled_session() -> requests.Session:
@@ -71,15 +164,12 @@ def _settled_session() -> requests.Session:
     return Settled()
 
 
-def _grpc(endpoint: str | None) -> SpanExporter:
+def _grpc_spans(otlp: Otlp) -> tuple[SpanExporter, _Send]:
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
-    class GrpcSpanExporter(OTLPSpanExporter, DirectExporter):
-        pass
-
-    exporter = GrpcSpanExporter(endpoint=endpoint)
-    translate_by(exporter, _encoded, _BytesStub)
-    return exporter
+    exporter = OTLPSpanExporter(otlp.endpoint, **_grpc_options(otlp))
+    translate_by(exporter, lambda part: part.body, _BytesStub)
+    return exporter, partial(_export, exporter)
 
 
 class _BytesStub:
@@ -96,9 +186,42 @@ class _BytesStub:
         )
 
 
-def _encoded(spans: Sequence[Any]) -> bytes:
-    return encode_direct(spans) if isinstance(spans[0], DirectSpan) else encode(spans)
+def _export(exporter: SpanExporter, spans: Any) -> bool:
+    return exporter.export(spans) is SpanExportResult.SUCCESS
 
 
-def _readable(spans: Sequence[Any]) -> Sequence[ReadableSpan]:
-    return [each.readable() if isinstance(each, DirectSpan) else each for each in spans]
+def otlp_metrics(otlp: Otlp) -> tuple[MetricExporter, Destination]:
+    """An exporter of metrics, and where it sends to.
+
+    Args:
+        otlp: Where they go, and how.
+    """
+    if otlp.protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415 - slow
+            OTLPMetricExporter as GrpcMetricExporter,
+        )
+
+        exporter: MetricExporter = GrpcMetricExporter(otlp.endpoint, **_grpc_options(otlp))
+    else:
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
+
+        exporter = OTLPMetricExporter(endpoint=otlp.endpoint)
+    return exporter, _watched(exporter, otlp)
+
+
+def _grpc_options(otlp: Otlp) -> dict[str, Any]:
+    """What the exporters of gRPC don't understand in every form that the specification has."""
+    from grpc import Compression  # type: ignore[import-untyped]  # noqa: PLC0415 - slow
+
+    known = {"none": Compression.NoCompression, "gzip": Compression.Gzip}
+    return {"timeout": otlp.timeout, "compression": known[otlp.compression]}
+
+
+def _watched(exporter: Any, otlp: Otlp) -> Destination:
+    default = "localhost:4317" if otlp.protocol == "grpc" else "http://localhost:4318"
+    destination = Destination(without_secrets(otlp.endpoint or default))
+    if otlp.protocol == "grpc":
+        watch_grpc(exporter, destination.watch_grpc)
+    else:
+        watch_http(exporter, destination.watch_http)
+    return destination

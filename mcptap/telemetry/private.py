@@ -47,6 +47,20 @@ def translate_by(exporter: Any, translate: Callable[[Any], Any], stub: Callable[
     exporter._client = stub(exporter._channel)  # noqa: SLF001
 
 
+def watch_http(exporter: Any, watch: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Have an HTTP exporter send by what ``watch`` makes of what it sends with, if that is still there."""
+    transport = getattr(getattr(exporter, "_client", None), "_transport", None)
+    if transport is not None:
+        transport.request = watch(transport.request)
+
+
+def watch_grpc(exporter: Any, watch: Callable[[Any], Any]) -> None:
+    """Have a gRPC exporter send by what ``watch`` makes of its stub, for each new connection too."""
+    make_stub = exporter._stub  # noqa: SLF001
+    exporter._stub = lambda channel: watch(make_stub(channel))  # noqa: SLF001
+    exporter._client = watch(exporter._client)  # noqa: SLF001
+
+
 def add_to_collected(reader: MetricReader, add: Callable[[MetricsData | None], MetricsData | None]) -> None:
     """Have a reader get more than its provider collects."""
     collect: Any = reader._collect  # noqa: SLF001

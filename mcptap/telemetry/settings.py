@@ -8,31 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
-from urllib.parse import urlsplit
+from typing import Final
 
 from mcptap.errors import UsageError
+from mcptap.telemetry.collector import OTLP_EXPORTERS, Signal, otlp_of
 
-Signal: TypeAlias = Literal["traces", "metrics"]
-Protocol: TypeAlias = Literal["grpc", "http/protobuf"]
-
-PROTOCOLS: Final[tuple[Protocol, ...]] = ("grpc", "http/protobuf")
 METRICS_PATH: Final = "/metrics"
-_GRPC_PORT: Final = 4317
-_PATHS: Final = ("/v1/traces", "/v1/metrics")
-
-
-@dataclass(frozen=True, slots=True)
-class Otlp:
-    """Where one signal goes by OTLP.
-
-    Attributes:
-        protocol: How.
-        endpoint: Where, if it is named: the whole URL, with the path of the signal for HTTP.
-    """
-
-    protocol: Protocol
-    endpoint: str | None
+PROMETHEUS: Final = "prometheus"
+_SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +23,7 @@ class Settings:
     """What is asked for.
 
     Attributes:
-        traces: The exporters of spans, by name; ``otlp`` stands for what ``otlp_of`` gives.
+        traces: The exporters of spans, by name in lower case; of `OTLP_EXPORTERS` more is told by `otlp_of`.
         metrics: The exporters of metrics.
         config_file: A configuration file, which takes the place of all else.
         url: The endpoint that was given on the command line.
@@ -52,6 +35,11 @@ class Settings:
     config_file: str | None = None
     url: str | None = None
     capture_content: bool = False
+
+    @property
+    def needs_own(self) -> bool:
+        """Whether an application's providers can't do it: they go elsewhere, and serve no ``/metrics``."""
+        return self.url is not None or PROMETHEUS in self.metrics
 
     @property
     def on(self) -> bool:
@@ -79,97 +67,50 @@ def settings(
     Raises:
         UsageError: It is contradictory, or an URL or a protocol is none.
     """
+    given = [name for name, is_given in (("--otlp", url), ("--metrics", serve_metrics)) if is_given]
     if off:
-        if url or serve_metrics:
-            raise UsageError("--no-telemetry contradicts --otlp and --metrics: leave one of them out")
+        _refuse(given, "--no-telemetry contradicts")
         return Settings()
-    if url is not None:
-        _check_url("--otlp", url, schemes=True)
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        _refuse(given, "OTEL_SDK_DISABLED contradicts")
         return Settings()
     if config_file := environment.get("OTEL_CONFIG_FILE", "").strip():
+        _refuse(given, "OTEL_CONFIG_FILE takes the place of")
         return Settings(config_file=config_file, capture_content=capture_content)
     found = Settings(
         traces=_exporters(environment, "traces", url),
         metrics=(
             *_exporters(environment, "metrics", url),
-            *(["prometheus"] if serve_metrics else []),
+            *([PROMETHEUS] if serve_metrics else []),
         ),
         url=url,
         capture_content=capture_content,
     )
-    for signal, names in (("traces", found.traces), ("metrics", found.metrics)):
-        if "otlp" in names:
-            otlp_of(signal, url, environment)  # type: ignore[arg-type]
+    for signal in _SIGNALS:
+        for exporter in OTLP_EXPORTERS.keys() & getattr(found, signal):
+            otlp_of(signal, url, environment, exporter)
     return found
 
 
-def otlp_of(signal: Signal, url: str | None, environment: Mapping[str, str] = os.environ) -> Otlp:
-    """Where a signal goes by OTLP.
-
-    The protocol is the one that is named, or gRPC on its own port 4317, or else HTTP, which is the
-    specification's default.
-
-    Raises:
-        UsageError: A URL or a protocol is none.
-    """
-    own, common = f"OTEL_EXPORTER_OTLP_{signal.upper()}_", "OTEL_EXPORTER_OTLP_"
-    named, endpoint = ("--otlp", url) if url else _first(environment, f"{own}ENDPOINT", f"{common}ENDPOINT")
-    asked, protocol = _first(environment, f"{own}PROTOCOL", f"{common}PROTOCOL")
-    if not protocol:
-        protocol = "grpc" if endpoint and _port_of(endpoint) == _GRPC_PORT else "http/protobuf"
-    if protocol not in PROTOCOLS:
-        hint = f"use {' or '.join(PROTOCOLS)}"
-        raise UsageError(f"{asked} is {protocol!r}, which mcptap doesn't speak", hint)
-    if not endpoint:
-        return Otlp(protocol, None)
-    _check_url(named, endpoint, schemes=protocol != "grpc")
-    if protocol == "http/protobuf" and not named.startswith(own):
-        base = endpoint.rstrip("/")
-        for path in _PATHS:
-            base = base.removesuffix(path)
-        endpoint = f"{base}/v1/{signal}"
-    return Otlp(protocol, endpoint)
-
-
-def _first(environment: Mapping[str, str], *variables: str) -> tuple[str, str]:
-    """The first of the variables that says something, and what."""
-    for variable in variables:
-        if value := environment.get(variable, "").strip():
-            return variable, value
-    return variables[-1], ""
+def _refuse(given: list[str], why: str) -> None:
+    """Refuse the options that were given though they come to nothing."""
+    if given:
+        raise UsageError(f"{why} {' and '.join(given)}: leave one of them out")
 
 
 def _exporters(environment: Mapping[str, str], signal: Signal, url: str | None) -> tuple[str, ...]:
     variable = f"OTEL_{signal.upper()}_EXPORTER"
-    named = [name.strip() for name in environment.get(variable, "").split(",") if name.strip()]
+    said = (name.strip().lower() for name in environment.get(variable, "").split(","))
+    named = [name for name in said if name]
     if "none" in named:
         if len(named) > 1:
             raise UsageError(f"{variable} says none and more: leave one of them out")
-        return ()
+        return () if url is None else ("otlp",)
     if not named and any(
         environment.get(f"OTEL_EXPORTER_OTLP_{part}ENDPOINT", "").strip()
         for part in (f"{signal.upper()}_", "")
     ):
         named = ["otlp"]
-    if url is not None and "otlp" not in named:
+    if url is not None and not OTLP_EXPORTERS.keys() & named:
         named.append("otlp")
     return tuple(dict.fromkeys(named))
-
-
-def _check_url(variable: str, url: str, *, schemes: bool) -> None:
-    """Refuse what can't be an endpoint; gRPC takes HOST:PORT without a scheme."""
-    try:
-        parts = urlsplit(url if "://" in url or schemes else f"http://{url}")
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
-        raise UsageError(f"{variable} {url!r} is no URL", "write it as http://HOST:PORT")
-
-
-def _port_of(url: str) -> int | None:
-    try:
-        return urlsplit(url if "://" in url else f"http://{url}").port
-    except ValueError:
-        return None

@@ -8,42 +8,40 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Any, Final, cast
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     ConsoleMetricExporter,
-    MetricExporter,
     MetricReader,
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_VERSION, Resource
-from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from mcptap import __version__
 from mcptap.errors import UsageError
 from mcptap.telemetry import conventions as names
+from mcptap.telemetry.batching import positive
+from mcptap.telemetry.collector import OTLP_EXPORTERS, otlp_of
+from mcptap.telemetry.destination import Destination
 from mcptap.telemetry.direct import DirectSpan, DirectTracing
 from mcptap.telemetry.durations import Counted, can_count
 from mcptap.telemetry.metrics import Instruments
-from mcptap.telemetry.otlp import span_exporter
+from mcptap.telemetry.otlp import OfExporter, OtlpSpans, Outlet, otlp_metrics
 from mcptap.telemetry.private import add_to_collected
-from mcptap.telemetry.sending import Complaints, Delivery, WatchedMetrics, end_soon
-from mcptap.telemetry.settings import Protocol, Settings, otlp_of
+from mcptap.telemetry.refusing import refusing
+from mcptap.telemetry.sending import Complaints, Delivery, WatchedMetrics, end_soon, sum_up
+from mcptap.telemetry.settings import PROMETHEUS, Settings
 from mcptap.telemetry.telemetry import Telemetry, of_application
 
-_OTLP: Final[Mapping[str, Protocol | None]] = {
-    "otlp": None,
-    "otlp_proto_grpc": "grpc",
-    "otlp_proto_http": "http/protobuf",
-}
-_PROMETHEUS: Final = "prometheus"
 _CONSOLE: Final = "console"
 _UNKNOWN_SERVICE: Final = "unknown_service"
+_REFUSED: Final = "telemetry can't be set up"
 
 
 def set_up(settings: Settings, report: Callable[[str], None], service: str | None = None) -> Telemetry:
@@ -57,28 +55,32 @@ def set_up(settings: Settings, report: Callable[[str], None], service: str | Non
     Raises:
         UsageError: Something that is named is not there, or can't be used.
     """
-    application = of_application()
-    if application.on or settings.config_file is not None:
-        found = application if application.on else _from_file(str(settings.config_file), report)
-        found.capture_content = settings.capture_content
-        return found
-    complaints = Complaints(report)
-    about = resource(service)
-    try:
-        deliveries = [
-            Delivery(_span_exporter(name, settings.url), name, complaints) for name in settings.traces
-        ]
-        readers = [
-            _metric_reader(name, settings.url, complaints) for name in settings.metrics if name != _PROMETHEUS
-        ]
-        scrape = None
-        if _PROMETHEUS in settings.metrics:
-            from mcptap.telemetry.prometheus import make_reader  # noqa: PLC0415 - an optional package
+    with refusing(_REFUSED):
+        application = of_application()
+        if settings.config_file is not None or (application.on and not settings.needs_own):
+            found = application if application.on else _from_file(str(settings.config_file), report)
+            found.capture_content = settings.capture_content
+            return found
+        return _own(settings, Complaints(report, service), resource(service))
 
-            reader, scrape = make_reader()
-            readers.append(reader)
-    except (ValueError, RuntimeError, OSError) as error:
-        raise UsageError(f"telemetry can't be set up: {error}", "check the OTEL_ variables") from error
+
+def _own(settings: Settings, complaints: Complaints, about: Resource) -> Telemetry:
+    deliveries = [Delivery(_outlet(name, settings.url), complaints) for name in settings.traces]
+    readers: list[MetricReader] = []
+    watched: list[WatchedMetrics] = []
+    for name in settings.metrics:
+        if name != PROMETHEUS:
+            exporter = _metric_exporter(name, settings.url, complaints)
+            if isinstance(exporter, WatchedMetrics):
+                watched.append(exporter)
+                exporter = _periodic(exporter)
+            readers.append(exporter)
+    scrape = None
+    if PROMETHEUS in settings.metrics:
+        from mcptap.telemetry.prometheus import make_reader  # noqa: PLC0415 - an optional package
+
+        reader, scrape = make_reader()
+        readers.append(reader)
     tracing, instruments, provider = None, None, None
     if deliveries:
         scope = InstrumentationScope(names.SCOPE, __version__)
@@ -89,11 +91,11 @@ def set_up(settings: Settings, report: Callable[[str], None], service: str | Non
         instruments = Instruments(provider.get_meter(names.SCOPE, __version__), counted)
 
     def close() -> None:
+        complaints.sum_up()
         shutdowns = [delivery.shutdown for delivery in deliveries]
         end_soon([*shutdowns, *([provider.shutdown] if provider is not None else [])])
-        dropped = sum(delivery.dropped for delivery in deliveries)
-        if dropped:
-            report(f"telemetry: {dropped} spans were dropped")
+        if summary := sum_up(deliveries, watched):
+            complaints.conclude(summary)
 
     return Telemetry(tracing, instruments, settings.capture_content, scrape=scrape, close=close)
 
@@ -128,42 +130,44 @@ def resource(service: str | None = None) -> Resource:
     return found
 
 
-def _span_exporter(name: str, url: str | None) -> SpanExporter:
+def _outlet(name: str, url: str | None) -> Outlet:
     if name == _CONSOLE:
-        return ConsoleSpanExporter(out=sys.stderr)
-    if name in _OTLP:
-        return span_exporter(otlp_of("traces", url), _OTLP[name])
-    return cast("SpanExporter", _plugin("opentelemetry_traces_exporter", name, "OTEL_TRACES_EXPORTER")())
+        return OfExporter(ConsoleSpanExporter(out=sys.stderr), name)
+    if name in OTLP_EXPORTERS:
+        return OtlpSpans(otlp_of("traces", url, exporter=name))
+    exporter = _plugin("opentelemetry_traces_exporter", name, "OTEL_TRACES_EXPORTER", lambda made: made())
+    return OfExporter(exporter, name)
 
 
-def _metric_exporter(name: str, url: str | None) -> MetricExporter:
+def _metric_exporter(name: str, url: str | None, complaints: Complaints) -> WatchedMetrics | MetricReader:
+    """An exporter, or what a package has registered as one though it reads by itself."""
     if name == _CONSOLE:
-        return ConsoleMetricExporter(out=sys.stderr)
-    otlp = otlp_of("metrics", url)
-    if (_OTLP[name] or otlp.protocol) == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415 - slow
-            OTLPMetricExporter as GrpcMetricExporter,
-        )
+        return WatchedMetrics(ConsoleMetricExporter(out=sys.stderr), Destination(name), complaints)
+    if name in OTLP_EXPORTERS:
+        return WatchedMetrics(*otlp_metrics(otlp_of("metrics", url, exporter=name)), complaints)
 
-        return GrpcMetricExporter(endpoint=otlp.endpoint)
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
+    def make(registered: Any) -> WatchedMetrics | MetricReader:
+        made = registered()
+        if isinstance(made, MetricReader):
+            return made
+        return WatchedMetrics(made, Destination(name), complaints)
 
-    return OTLPMetricExporter(endpoint=otlp.endpoint)
+    exporter: WatchedMetrics | MetricReader = _plugin(
+        "opentelemetry_metrics_exporter", name, "OTEL_METRICS_EXPORTER", make
+    )
+    return exporter
 
 
-def _metric_reader(name: str, url: str | None, complaints: Complaints) -> MetricReader:
-    if name == _CONSOLE or name in _OTLP:
-        exporter: Any = _metric_exporter(name, url)
-    else:
-        exporter = _plugin("opentelemetry_metrics_exporter", name, "OTEL_METRICS_EXPORTER")()
-        if isinstance(exporter, MetricReader):
-            return exporter
-    return PeriodicExportingMetricReader(WatchedMetrics(exporter, name, complaints))
+def _periodic(exporter: WatchedMetrics) -> MetricReader:
+    interval = positive(os.environ, "OTEL_METRIC_EXPORT_INTERVAL", 60_000)
+    timeout = positive(os.environ, "OTEL_METRIC_EXPORT_TIMEOUT", 30_000)
+    return PeriodicExportingMetricReader(exporter, interval, timeout)
 
 
 def _counted(settings: Settings, readers: Sequence[MetricReader], about: Resource) -> Counted | None:
     """What counts durations up in the SDK's place, unless a reader may want something else of them."""
-    if not can_count(os.environ) or not {*_OTLP, _PROMETHEUS, _CONSOLE}.issuperset(settings.metrics):
+    known = {*OTLP_EXPORTERS, PROMETHEUS, _CONSOLE}
+    if not can_count(os.environ) or not known.issuperset(settings.metrics):
         return None
     counted = Counted(about, InstrumentationScope(names.SCOPE, __version__))
     for reader in readers:
@@ -173,7 +177,7 @@ def _counted(settings: Settings, readers: Sequence[MetricReader], about: Resourc
 
 def _sampler() -> Sampler:
     """The sampler of ``OTEL_TRACES_SAMPLER``; unlike the SDK, an unknown one is not passed over."""
-    name = os.environ.get("OTEL_TRACES_SAMPLER", "").strip()
+    name = os.environ.get("OTEL_TRACES_SAMPLER", "").strip().lower()
     if not name:
         return DEFAULT_ON
     argument: Any = os.environ.get("OTEL_TRACES_SAMPLER_ARG")
@@ -182,20 +186,26 @@ def _sampler() -> Sampler:
             argument = float(argument) if argument else 1.0
         except ValueError:
             raise UsageError(f"OTEL_TRACES_SAMPLER_ARG {argument!r} is no number from 0 to 1") from None
-    try:
-        return cast("Sampler", _plugin("opentelemetry_traces_sampler", name, "OTEL_TRACES_SAMPLER")(argument))
-    except ValueError as error:
-        raise UsageError(f"OTEL_TRACES_SAMPLER_ARG {argument!r} can't be used: {error}") from None
+
+    def make(registered: Any) -> Any:
+        try:
+            return registered(argument)
+        except ValueError as error:
+            raise UsageError(f"OTEL_TRACES_SAMPLER_ARG {argument!r} can't be used: {error}") from None
+
+    return cast("Sampler", _plugin("opentelemetry_traces_sampler", name, "OTEL_TRACES_SAMPLER", make))
 
 
-def _plugin(group: str, name: str, variable: str) -> Any:
-    """What a package has registered under a name, as OpenTelemetry's own packages do."""
-    found = entry_points(group=group, name=name)
+def _plugin(group: str, name: str, variable: str, make: Callable[[Any], Any]) -> Any:
+    """What a package has registered under a name, as OpenTelemetry's own packages do, and what it makes."""
+    registered = entry_points(group=group)
+    found = [each for each in registered if each.name.lower() == name]
     if not found:
-        known = sorted({each.name for each in entry_points(group=group)} | set(_also_known(group)))
+        known = sorted({each.name for each in registered} | set(_also_known(group)))
         hint = f"installed are {', '.join(known)}"
         raise UsageError(f"{variable} names {name!r}, which is not installed", hint)
-    return next(iter(found)).load()
+    with refusing(f"{variable} names {name!r}, which can't be used", "correct or replace it"):
+        return make(found[0].load())
 
 
 def _also_known(group: str) -> tuple[str, ...]:
@@ -208,16 +218,17 @@ def _from_file(path: str, report: Callable[[str], None]) -> Telemetry:
 
     try:
         from opentelemetry.configuration import configure_sdk, load_config_file  # noqa: PLC0415
+        from opentelemetry.configuration.models import Resource as ResourceConfig  # noqa: PLC0415
     except ImportError:
         hint = "install it: pip install 'mcptap[config-file]'"
         raise UsageError("OTEL_CONFIG_FILE needs the package opentelemetry-configuration", hint) from None
-    try:
-        # A console exporter writes to what is stdout when it is made.
-        with contextlib.redirect_stdout(sys.stderr):
-            configure_sdk(load_config_file(path))
-    except Exception as error:
-        why = " ".join(str(error).split())
-        raise UsageError(f"OTEL_CONFIG_FILE {path} can't be used: {why}", "correct it") from error
+    with (
+        refusing(f"OTEL_CONFIG_FILE {path} can't be used", "correct it"),
+        contextlib.redirect_stdout(sys.stderr),
+    ):  # of a console exporter: it writes to what is stdout now
+        config = load_config_file(path)
+        config.resource = _with_name(config.resource or ResourceConfig())
+        configure_sdk(config)
     telemetry = of_application()
     providers = (trace.get_tracer_provider(), metrics.get_meter_provider())
 
@@ -227,3 +238,16 @@ def _from_file(path: str, report: Callable[[str], None]) -> Telemetry:
 
     telemetry.close = close
     return telemetry
+
+
+def _with_name(config: Any) -> Any:
+    """What a configuration file says of mcptap, which has its own name where the file gives it none."""
+    from opentelemetry.configuration.models import AttributeNameValue  # noqa: PLC0415 - only for a file
+
+    attributes = config.attributes or []
+    listed = f",{config.attributes_list or ''}".replace(" ", "")
+    unnamed = all(each.name != SERVICE_NAME or each.value is None for each in attributes)
+    if unnamed and f",{SERVICE_NAME}=" not in listed:
+        name = str(resource().attributes[SERVICE_NAME])
+        config.attributes = [AttributeNameValue(name=SERVICE_NAME, value=name), *attributes]
+    return config

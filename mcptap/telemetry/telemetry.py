@@ -20,6 +20,7 @@ from mcptap.telemetry.application import ApplicationTracing
 from mcptap.telemetry.content import Redact
 from mcptap.telemetry.context import Propagation
 from mcptap.telemetry.metrics import Instruments
+from mcptap.telemetry.refusing import refusing
 from mcptap.telemetry.span import Begin, Span, Tracing
 
 
@@ -78,8 +79,13 @@ def agree(session: Session, result: Json) -> None:
 
 
 def of_application() -> Telemetry:
-    """What goes to the providers that the application has set; off where it has set none."""
-    tracer_provider, meter_provider = trace.get_tracer_provider(), metrics.get_meter_provider()
+    """What goes to the providers that the application has set; off where it has set none.
+
+    Raises:
+        UsageError: A variable names one that can't be loaded.
+    """
+    with refusing("the providers of OTEL_PYTHON_TRACER_PROVIDER and …METER_PROVIDER can't be used"):
+        tracer_provider, meter_provider = trace.get_tracer_provider(), metrics.get_meter_provider()
     sdk = sys.modules.get("opentelemetry.sdk.metrics")
     return _of_providers(
         propagate.get_global_textmap(),

@@ -142,7 +142,9 @@ def test_mcptap_ends_before_a_collector_lets_it_and_tells_what_was_dropped(
 
     with collecting() as url:
         asyncio.run(work(url))
-    assert said_of_telemetry(lines)[-1] == f"{2 * (CALLS + 2)} spans were dropped"
+    assert said_of_telemetry(lines)[-1].startswith(
+        f"{2 * (CALLS + 2)} spans and the last metrics were dropped: http"
+    )
     assert len(said_of_telemetry(lines)) <= 2
 
 
@@ -162,7 +164,9 @@ def test_a_collector_that_dies_in_the_middle_costs_the_spans_that_it_did_not_tak
     finally:
         dying.server.shutdown()
     assert 0 < dying.spans < 2 * (CALLS + 2)
-    assert said_of_telemetry(lines)[-1] == f"{2 * (CALLS + 2) - dying.spans} spans were dropped"
+    assert said_of_telemetry(lines)[-1].startswith(
+        f"{2 * (CALLS + 2) - dying.spans} spans were dropped: {dying.url}"
+    )
     assert len(said_of_telemetry(lines)) <= 2
 
 
@@ -238,8 +242,12 @@ def test_the_console_is_stderr_and_the_variables_say_what_is_on_it(
         ([], {"OTEL_TRACES_EXPORTER": "console", "OTEL_BSP_SCHEDULE_DELAY": "soon"}, "'soon'"),
         ([], {"OTEL_TRACES_EXPORTER": "console", "OTEL_PROPAGATORS": "nonesuch"}, "nonesuch"),
         ([], {"OTEL_CONFIG_FILE": "absent.yaml"}, "OTEL_CONFIG_FILE absent.yaml"),
+        ([], {"OTEL_TRACES_EXPORTER": "console", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "-1"},
+         "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be a non-negative integer"),
+        ([], {"OTEL_TRACES_EXPORTER": "console", "OTEL_PYTHON_TRACER_PROVIDER": "bogus"}, "'bogus'"),
+        (["--transport", "ws", "--metrics"], {}, "served over HTTP"),
     ],
-)
+)  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(
     arguments: list[str], variables: dict[str, str], says: str
 ) -> None:
@@ -256,3 +264,30 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert says in line
+
+
+@pytest.mark.parametrize(
+    ("variables", "spans"),
+    [
+        ({"OTEL_TRACES_EXPORTER": "Console", "OTEL_PYTHON_TRACER_PROVIDER": "sdk_tracer_provider"}, True),
+        ({"OTEL_TRACES_EXPORTER": "console", "OTEL_PYTHON_METER_PROVIDER": "sdk_meter_provider"}, True),
+        ({"OTEL_PYTHON_TRACER_PROVIDER": "bogus", "OTEL_PYTHON_METER_PROVIDER": "bogus"}, False),
+        ({"OTEL_TRACES_EXPORTER": "console", "OTEL_PROPAGATORS": "tracecontext,, Baggage"}, True),
+    ],
+)
+def test_what_the_environment_names_in_vain_stands_in_no_ones_way(
+    variables: dict[str, str], spans: bool
+) -> None:
+    done = subprocess.run(
+        [*MCPTAP, "replay", "recordings/time.jsonl"],
+        input='{"jsonrpc":"2.0","id":1,"method":"ping"}\n',
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ('"name": "ping"' in done.stderr) is spans, done.stderr
+    assert "bug in mcptap" not in done.stderr
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["id"] == 1

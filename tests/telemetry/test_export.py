@@ -86,4 +86,4 @@ def test_the_command_says_in_one_line_that_nobody_takes_it() -> None:
     done = mcptap("export", str(RECORDINGS[0]), "--otlp", url)
     assert done.returncode == 4
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"mcptap: {url} did not take the spans")
+    assert line.startswith(f"mcptap: {url}/v1/traces did not take the spans: Connection refused")

@@ -12,7 +12,6 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits
-from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
@@ -28,11 +27,11 @@ from opentelemetry.trace import (
 )
 
 from mcptap.telemetry import conventions as names
+from mcptap.telemetry.collector import Otlp
 from mcptap.telemetry.direct import DirectSpan, DirectTracing
 from mcptap.telemetry.encoding import encode, encode_direct
 from mcptap.telemetry.operation import SUCCESS, Ending, Operation
-from mcptap.telemetry.otlp import span_exporter
-from mcptap.telemetry.settings import Otlp
+from mcptap.telemetry.otlp import OtlpSpans
 from mcptap.telemetry.telemetry import Telemetry
 from tests.telemetry.receivers import Protocol, collector
 
@@ -83,9 +82,9 @@ def test_the_exporters_take_the_bytes(protocol: Protocol) -> None:
     ]  # fmt: skip
     with collector(protocol) as received:
         endpoint = received.url if protocol == "grpc" else f"{received.url}/v1/traces"
-        exporter = span_exporter(Otlp(protocol, endpoint))
-        assert exporter.export(spans) is SpanExportResult.SUCCESS
-        exporter.shutdown()
+        outlet = OtlpSpans(Otlp(protocol, endpoint))
+        assert outlet.send(spans) == 0
+        outlet.shutdown()
     assert [each.name for each in received.spans] == ["ping"]
 
 

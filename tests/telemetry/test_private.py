@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from opentelemetry import propagate
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
@@ -16,7 +19,15 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from mcptap.telemetry.private import add_to_collected, http_send, is_w3c, preferences, translate_by
+from mcptap.telemetry.private import (
+    add_to_collected,
+    http_send,
+    is_w3c,
+    preferences,
+    translate_by,
+    watch_grpc,
+    watch_http,
+)
 from tests.telemetry.receivers import collector
 
 
@@ -33,6 +44,47 @@ def test_a_grpc_exporter_sends_what_its_data_is_translated_to() -> None:
         assert exporter.export([ReadableSpan("not this")]) is SpanExportResult.SUCCESS
         exporter.shutdown()
     assert [each.name for each in received.spans] == ["translated"]
+
+
+def test_what_an_exporter_is_answered_can_be_looked_at_on_its_way() -> None:
+    answers: list[Any] = []
+
+    def watch(request: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*arguments: Any, **options: Any) -> Any:
+            answers.append(request(*arguments, **options))
+            return answers[-1]
+
+        return watched
+
+    with collector("http/protobuf") as received:
+        exporter = HttpSpanExporter(endpoint=f"{received.url}/v1/traces")
+        watch_http(exporter, watch)
+        send = http_send(exporter)
+        assert send is not None
+        assert send(b"").success
+        exporter.shutdown()  # type: ignore[no-untyped-call]
+    (answer,) = answers
+    assert (answer.status_code, answer.reason, answer.error, answer.content()) == (200, "OK", None, b"")
+
+
+def test_the_stub_of_a_grpc_exporter_can_be_replaced() -> None:
+    class Stub:
+        def __init__(self, stub: Any) -> None:
+            self.stub = stub
+
+        def Export(self, **options: Any) -> Any:  # noqa: N802
+            answers.append(self.stub.Export(**options))
+            return answers[-1]
+
+    answers: list[Any] = []
+    with collector("grpc") as received:
+        exporter = GrpcSpanExporter(endpoint=received.url)
+        watch_grpc(exporter, Stub)
+        exporter._initialize_channel_and_stub()  # type: ignore[no-untyped-call]  # as after a break
+        assert exporter.export([]) is SpanExportResult.SUCCESS
+        exporter.shutdown()
+    (answer,) = answers
+    assert answer.SerializeToString() == b""
 
 
 def test_an_exporter_of_metrics_has_the_preferences_that_the_variables_give_it(

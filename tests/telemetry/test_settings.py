@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from mcptap.errors import UsageError
-from mcptap.telemetry.settings import Otlp, Settings, otlp_of, settings
+from mcptap.telemetry.collector import Otlp, otlp_of
+from mcptap.telemetry.settings import Settings, settings
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,10 @@ def test_nothing_is_sent_unless_it_is_asked_for(environment: dict[str, str], exp
 def test_the_command_lines_url_asks_for_both_signals_and_off_wins_over_the_environment() -> None:
     asked = settings({"OTEL_TRACES_EXPORTER": "console"}, url="http://h:4318")
     assert (asked.traces, asked.metrics) == (("console", "otlp"), ("otlp",))
+    asked = settings(
+        {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "Console"}, url="http://h:4318"
+    )
+    assert (asked.traces, asked.metrics) == (("otlp",), ("console", "otlp"))
     assert not settings({"OTEL_TRACES_EXPORTER": "console"}, off=True).on
 
 
@@ -45,7 +50,11 @@ def test_the_command_lines_url_asks_for_both_signals_and_off_wins_over_the_envir
         ("http://h:4318/v1/traces", {}, Otlp("http/protobuf", "http://h:4318/v1/traces")),
         ("http://h/base/", {}, Otlp("http/protobuf", "http://h/base/v1/traces")),
         ("http://h:9", {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, Otlp("grpc", "http://h:9")),
+        ("localhost:4317", {}, Otlp("grpc", "localhost:4317")),
+        ("h:9", {"OTEL_EXPORTER_OTLP_PROTOCOL": "GRPC"}, Otlp("grpc", "h:9")),
         (None, {}, Otlp("http/protobuf", None)),
+        (None, {"OTEL_EXPORTER_OTLP_TIMEOUT": "2.5", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": "gzip"},
+         Otlp("http/protobuf", None, 2.5, "gzip")),
         (None, {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, Otlp("grpc", None)),
         (None, {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_ENDPOINT": "h:4317"},
          Otlp("grpc", "h:4317")),
@@ -73,6 +82,19 @@ def test_otlp_goes_where_and_how_the_specification_says(
         ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"),
         ({}, {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, "'http/json'"),
         ({}, {"OTEL_TRACES_EXPORTER": "none,otlp"}, "none and more"),
+        ({"url": "http://h"}, {"OTEL_SDK_DISABLED": "true"}, "OTEL_SDK_DISABLED contradicts --otlp:"),
+        ({"serve_metrics": True}, {"OTEL_SDK_DISABLED": "true"}, "OTEL_SDK_DISABLED contradicts --metrics"),
+        (
+            {"url": "http://h", "serve_metrics": True},
+            {"OTEL_CONFIG_FILE": "x"},
+            "OTEL_CONFIG_FILE takes the place of --otlp and --metrics",
+        ),
+        ({"url": "http://h"}, {"OTEL_EXPORTER_OTLP_TIMEOUT": "abc"}, "OTEL_EXPORTER_OTLP_TIMEOUT 'abc'"),
+        ({"url": "http://h"}, {"OTEL_EXPORTER_OTLP_TIMEOUT": "0"}, "TIMEOUT '0' is no number of seconds"),
+        ({"url": "http://h"}, {"OTEL_EXPORTER_OTLP_COMPRESSION": "zip"}, "use none or gzip or deflate"),
+        ({"url": "http://h:4317"}, {"OTEL_EXPORTER_OTLP_COMPRESSION": "deflate"}, "is not for grpc"),
+        ({"url": "http://h"}, {"OTEL_EXPORTER_OTLP_HEADERS": "nonsense"}, "HEADERS is no list of headers"),
+        ({"url": "ftp://ada:secret@h?key=secret"}, {}, "^--otlp 'ftp://h' is no URL"),
     ],
 )
 def test_what_can_not_be_meant_is_refused_in_one_line(

@@ -8,16 +8,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.context import Context
+from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.trace import SpanKind
 
 from mcptap.errors import UsageError
+from mcptap.telemetry import setup
 from mcptap.telemetry.operation import operation_of
-from mcptap.telemetry.sending import Complaints, end_soon
+from mcptap.telemetry.sending import Complaints, Pace, end_soon
 from mcptap.telemetry.settings import Settings
 from mcptap.telemetry.setup import set_up
 from mcptap.telemetry.telemetry import Telemetry
@@ -70,7 +73,7 @@ def test_the_end_does_not_wait_for_a_collector_and_tells_what_was_dropped(
 
     threading.Thread(target=work, daemon=True).start()
     assert done.wait(30), "the exporter's own patience would be longer"
-    assert said[-1] == "telemetry: 3 spans were dropped"
+    assert said[-1].startswith(f"telemetry: 3 spans were dropped: {address}")
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
@@ -90,11 +93,11 @@ def test_what_a_collector_takes_was_not_dropped(protocol: Protocol, monkeypatch:
 def test_trouble_is_told_once_a_minute() -> None:
     said: list[str] = []
     now = [0.0]
-    complaints = Complaints(said.append, clock=lambda: now[0])
+    complaints = Complaints(said.append, pace=Pace(lambda: now[0]))
     for at in (0.0, 1.0, 59.9, 60.0, 61.0, 180.0):
         now[0] = at
         complaints.say(f"at {at}")
-    assert said == ["at 0.0", "at 60.0", "at 180.0"]
+    assert said == [f"telemetry: at {at}" for at in (0.0, 60.0, 180.0)]
 
 
 def test_the_end_waits_for_none_longer_than_it_was_told() -> None:
@@ -120,6 +123,12 @@ def test_the_end_waits_for_none_longer_than_it_was_told() -> None:
          Settings(traces=("console",)), "can't be used"),
         ({"OTEL_BSP_MAX_QUEUE_SIZE": "0"}, Settings(traces=("console",)), "can't be set up"),
         ({}, Settings(config_file="absent.yaml"), "OTEL_CONFIG_FILE absent.yaml"),
+        ({"OTEL_SPAN_EVENT_COUNT_LIMIT": "abc"}, Settings(traces=("console",)), "but got abc"),
+        ({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "many"}, Settings(traces=("console",)), "but got many"),
+        ({"OTEL_METRICS_EXEMPLAR_FILTER": "bogus"}, Settings(metrics=("console",)), "'bogus'"),
+        ({"OTEL_METRIC_EXPORT_INTERVAL": "0"}, Settings(metrics=("console",)), "EXPORT_INTERVAL '0' is no"),
+        ({"OTEL_METRIC_EXPORT_TIMEOUT": "x"}, Settings(metrics=("console",)), "EXPORT_TIMEOUT 'x' is no"),
+        ({"OTEL_EXPORTER_OTLP_COMPRESSION": "zip"}, Settings(metrics=("otlp",)), "COMPRESSION 'zip'"),
     ],
 )  # fmt: skip
 def test_settings_that_can_not_be_carried_out_are_refused_in_one_line(
@@ -131,6 +140,69 @@ def test_settings_that_can_not_be_carried_out_are_refused_in_one_line(
         set_up(settings, print)
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+class Registered:
+    """What a package has registered: something that has a flaw."""
+
+    def __init__(self, flaw: Callable[[], Any]) -> None:
+        self.name = "Flawed"
+        self.load = flaw
+
+
+def absent() -> Any:
+    raise ImportError("no module named 'sender'", name="sender")
+
+
+def unset() -> Any:
+    def make(*_: Any) -> Any:
+        raise KeyError("SENDER_KEY")
+
+    return make
+
+
+class WithoutPreferences(MetricExporter):
+    """Does not call its base class."""
+
+    def __init__(self) -> None:
+        """Do nothing."""
+
+    def export(self, *_: Any, **__: Any) -> Any: ...
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        return True
+
+    def shutdown(self, *_: Any, **__: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("flaw", "variable", "settings", "says"),
+    [
+        (
+            absent,
+            "OTEL_TRACES_EXPORTER",
+            Settings(traces=("flawed",)),
+            "ImportError: no module named 'sender'",
+        ),
+        (unset, "OTEL_TRACES_EXPORTER", Settings(traces=("flawed",)), "KeyError: 'SENDER_KEY'"),
+        (unset, "OTEL_TRACES_SAMPLER", Settings(traces=("console",)), "KeyError: 'SENDER_KEY'"),
+        (
+            lambda: WithoutPreferences,
+            "OTEL_METRICS_EXPORTER",
+            Settings(metrics=("flawed",)),
+            "_preferred_temp",
+        ),
+    ],
+)
+def test_what_a_package_has_registered_is_refused_by_its_name_if_it_fails(
+    flaw: Callable[[], Any], variable: str, settings: Settings, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup, "entry_points", lambda group: [Registered(flaw)])
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "FLAWED" if variable.endswith("SAMPLER") else "")
+    with pytest.raises(UsageError) as refused:
+        set_up(settings, print)
+    assert str(refused.value).startswith(f"{variable} names 'flawed', which can't be used: ")
+    assert says in str(refused.value)
 
 
 def mcptap(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -169,5 +241,6 @@ def test_the_console_is_stderr_with_a_configuration_file_too(tmp_path: Path) -> 
         check=False,
     )
     assert '"name": "ping"' in done.stderr
+    assert '"service.name": "mcptap"' in done.stderr
     (line,) = done.stdout.splitlines()
     assert json.loads(line)["id"] == 1
