@@ -135,7 +135,8 @@ class Exchange:
         span: The span that stands for it, where telemetry is on, and
         hop: the one that stands for its way to the real server, or what is measured of that.
         notes: What a backend or a recorder has to say about it, for telemetry: ``hit``, ``repeat``,
-            ``miss``, ``replayed`` (the recorded interaction), ``cassette``, ``seq``, ``gap``.
+            ``miss``, ``replayed`` (the recorded interaction), ``cassette``, ``seq``, ``gap``, ``outcome``
+            (why it was recorded as having no answer).
         tolerated: The errors of it that are no trouble, where it finds out what the server speaks.
     """
 

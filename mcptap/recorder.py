@@ -103,6 +103,7 @@ class Recorder:
             arrived=self._clock(),
             method=exchange.method,
             params=exchange.params,
+            exchange=exchange,
         )
         if exchange.span is not None:
             opened.trace_id, opened.span_id = exchange.span.trace_id, exchange.span.span_id
@@ -226,6 +227,7 @@ class OpenInteraction:
     arrived: float
     method: str
     params: Json | None
+    exchange: Exchange | None
     events: list[Event] = field(default_factory=list)
     asking: list[Event] = field(default_factory=list)
     begun: bool = False
@@ -307,7 +309,12 @@ class OpenInteraction:
             return
         for asking in list(self.asking):
             self.answered(asking)
-        total = self.elapsed_ms()
+        total, waited = self.elapsed_ms(), upstream_ms
+        if self.exchange is not None:
+            if outcome is not None:
+                waited = self._waited_ms(self.exchange)
+                self.exchange.notes["outcome"] = outcome
+            self.exchange = None  # it would hold this, and this it, until a collection
         whole = Interaction(
             seq=self.seq,
             session=self.session,
@@ -315,7 +322,7 @@ class OpenInteraction:
             method=self.method,
             params=self.params,
             ms=upstream_ms,
-            proxy_ms=total if upstream_ms is None else max(0.0, total - upstream_ms),
+            proxy_ms=total if waited is None else max(0.0, total - waited),
             result=result,
             error=error,
             outcome=outcome,
@@ -325,6 +332,15 @@ class OpenInteraction:
         )
         self.recorder.closed(self)
         self._write(lines.end_line(whole) if self.begun else lines.interaction_line(whole))
+
+    def _waited_ms(self, exchange: Exchange) -> float | None:
+        """How long the server let a request wait that it has not answered."""
+        if exchange.sent_at is None:
+            return None
+        until = (
+            self.recorder.now() if exchange.answered_at is None else self.recorder.at(exchange.answered_at)
+        )
+        return (until - self.recorder.at(exchange.sent_at)) * 1000
 
     def write_begin(self) -> None:
         """Write the request and what has happened in it so far; what follows gets lines of its own.

@@ -137,6 +137,18 @@ def test_one_that_has_ended_is_not_begun_again(tape: Tape) -> None:
     assert tape.kinds() == ["session", "interaction"]
 
 
+def test_waiting_in_vain_for_the_server_is_not_mcptaps_own_time(tape: Tape) -> None:
+    recorder, exchange = Recorder(tape, clock=tape.clock), a_call(a_session())
+    recorder.begin(exchange)
+    tape.now += 0.25
+    exchange.sent_at = tape.now
+    tape.now += 30.0
+    recorder.close()
+    assert tape.lines[-1]["proxy_ms"] == 250.0
+    assert "ms" not in tape.lines[-1]
+    assert exchange.notes["outcome"] == "unanswered"
+
+
 def test_what_is_pending_at_the_end_is_unanswered(tape: Tape) -> None:
     recorder = Recorder(tape, clock=tape.clock)
     recorder.begin(a_call(a_session()))

@@ -132,11 +132,13 @@ class _Request:
     def spans(self) -> Iterator[ReadableSpan]:
         """The SERVER span, the CLIENT span inside it and those of what the server asked."""
         interaction = self._interaction
-        upstream_ms, own_ms = interaction.ms or 0.0, interaction.proxy_ms or 0.0
+        own_ms = interaction.proxy_ms or 0.0
         last = max((event.at_ms + (event.ms or 0.0) for event in interaction.events), default=0.0)
+        # How long the server was waited for in vain is not recorded: until the last that it said.
+        upstream_ms = interaction.ms if interaction.ms is not None else max(0.0, last - own_ms)
         total = max(upstream_ms + own_ms, last)
         inside = self._context
-        if interaction.ms is not None:
+        if interaction.ms is not None or interaction.outcome is not None:
             inside = self._derived("hop")
             times = (own_ms / 2, own_ms / 2 + upstream_ms)
             ending = self._ending(server=False)

@@ -212,8 +212,9 @@ def shown(telemetry: Telemetry, operation: Operation, params: Json | None) -> di
 
 
 def given_up(exchange: Exchange) -> Outcome:
-    """Why a request whose task was cancelled has no answer."""
-    return "disconnected" if exchange.cancelled() is None else "cancelled"
+    """Why a request whose task was cancelled has no answer: as it was recorded, if it was."""
+    recorded: Outcome | None = exchange.notes.get("outcome")
+    return recorded or ("disconnected" if exchange.cancelled() is None else "cancelled")
 
 
 def _ending_of(error: BaseException, without: Outcome, *, server: bool) -> Ending:

@@ -18,9 +18,13 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from mcptap.cassette.opening import open_all
+from mcptap.cassette.reader import open_cassette
+from mcptap.telemetry.export import send
+from mcptap.telemetry.settings import Settings
 from tests.clients.raw import PipeClient, handshake
 from tests.http.running import MCPTAP, PATIENCE, ROOT
-from tests.telemetry.receivers import Protocol
+from tests.telemetry.receivers import Protocol, ReceivedSpan, collector
 
 WIRE = [sys.executable, "-m", "tests.servers.wire"]
 CALLS = 30
@@ -200,6 +204,38 @@ def without_times(text: str) -> str:
     text = re.sub(r'"id":"[0-9a-f]{32}"', '"id":"#"', text, count=1)  # the cassette's own
     text = re.sub(r'"(ms|at|at_ms|proxy_ms)":[0-9.]+', r'"\1":0', text)
     return re.sub(r'"recorded_at":"[^"]*"', '"recorded_at":"#"', text)
+
+
+def test_a_call_that_the_end_has_cut_off_is_the_same_in_spans_and_cassette(tmp_path: Path) -> None:
+    cassette = tmp_path / "rec.jsonl"
+
+    async def work(**variables: str) -> None:
+        async with recording(cassette, [], **variables) as client:
+            asking = asyncio.ensure_future(client.call("never"))
+            await client.request("ping")
+        asking.cancel()
+
+    with collector("http/protobuf") as received:
+        asyncio.run(work(**received.environment))
+    (recorded,) = [each for each in open_cassette(cassette).interactions() if each.method == "tools/call"]
+    spans = [each for each in received.spans if each.name == "tools/call never"]
+    assert {each.attributes["mcptap.outcome"] for each in spans} == {recorded.outcome}
+    assert {each.kind for each in spans} == {"SERVER", "CLIENT"}
+    (own,) = [each.attributes["mcptap.proxy.duration"] for each in spans if each.kind == "SERVER"]
+    waited = max(each.ended - each.started for each in spans) / 1e9
+    assert own < waited / 2
+    assert (recorded.proxy_ms or 0.0) / 1000 < waited / 2
+    assert [each.kind for each in exported(cassette) if each.name == "tools/call never"] == [
+        "CLIENT",
+        "SERVER",
+    ]
+
+
+def exported(cassette: Path) -> list[ReceivedSpan]:
+    """The spans that an export of a recording sends."""
+    with collector("http/protobuf") as received:
+        send(open_all(cassette), Settings(url=received.url))
+    return received.spans
 
 
 @pytest.mark.parametrize(
