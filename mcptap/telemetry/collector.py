@@ -141,8 +141,14 @@ def _check_url(variable: str, url: str, *, schemes: bool) -> None:
     try:
         parts = urlsplit(url if "://" in url or schemes else f"http://{url}")
         good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        named = parts.username is not None
     except ValueError:
-        good = False
+        good = named = False
+    if named and not schemes:
+        hint = "use OTEL_EXPORTER_OTLP_HEADERS"
+        raise UsageError(
+            f"{variable} {without_secrets(url)!r} names a user, which gRPC has no place for", hint
+        )
     if not good:
         raise UsageError(f"{variable} {without_secrets(url)!r} is no URL", "write it as http://HOST:PORT")
 

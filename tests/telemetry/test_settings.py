@@ -94,6 +94,7 @@ def test_otlp_goes_where_and_how_the_specification_says(
         ({"url": "http://h"}, {"OTEL_EXPORTER_OTLP_COMPRESSION": "zip"}, "use none or gzip or deflate"),
         ({"url": "http://h:4317"}, {"OTEL_EXPORTER_OTLP_COMPRESSION": "deflate"}, "is not for grpc"),
         ({"url": "http://h"}, {"OTEL_EXPORTER_OTLP_HEADERS": "nonsense"}, "HEADERS is no list of headers"),
+        ({"url": "http://ada:secret@h:4317"}, {}, "^--otlp 'http://h:4317' names a user"),
         ({"url": "ftp://ada:secret@h?key=secret"}, {}, "^--otlp 'ftp://h' is no URL"),
     ],
 )
