@@ -225,6 +225,8 @@ class Tap(FastMCP[Any]):
 
     def end_recording(self) -> None:
         """Record what is still open as unanswered, before the tasks that wait for it are ended."""
+        if self.telemetry is not None:
+            self.telemetry.ending()
         if self._recorder is not None:
             recorder, self._recorder = self._recorder, None
             with contextlib.suppress(RecordingError):  # it has been reported

@@ -74,6 +74,7 @@ class Batching:
         self._waiting: deque[DirectSpan] = deque()
         self._awake = threading.Event()
         self._ending = False
+        self._hurried = False
         self.taken = 0
         self._thread = threading.Thread(target=self._work, name="mcptap-spans", daemon=True)
         self._thread.start()
@@ -87,6 +88,11 @@ class Batching:
             if waiting + 1 == self._together:
                 self._awake.set()
 
+    def hurry(self) -> None:
+        """Have what waits sent now, without waiting for that."""
+        self._hurried = True
+        self._awake.set()
+
     def shutdown(self) -> None:
         """Send what is left; it may take as long as ``send`` likes."""
         self._ending = True
@@ -97,7 +103,8 @@ class Batching:
         while not self._ending:
             full = self._awake.wait(self._delay)
             self._awake.clear()
-            if not full and not self._ending:
+            if (self._hurried or not full) and not self._ending:
+                self._hurried = False
                 self._send_some()
             while len(self._waiting) >= self._together:
                 self._send_some()

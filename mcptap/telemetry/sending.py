@@ -19,6 +19,7 @@ from mcptap.telemetry.refusing import reason_of
 
 _BETWEEN_LINES: Final = 60.0
 _LAST_CHANCE: Final = 0.75
+_LEAST_CHANCE: Final = 0.35
 
 
 class Pace:
@@ -84,6 +85,7 @@ class Delivery:
 
     Attributes:
         take: Takes a span that has ended.
+        hurry: Has what waits sent now.
 
     Raises:
         ValueError: A variable ``OTEL_BSP_…`` has no use.
@@ -96,6 +98,7 @@ class Delivery:
         self._delivered = 0
         self._why = ""
         self.take = self._batching.take
+        self.hurry = self._batching.hurry
 
     @property
     def dropped(self) -> int:
@@ -186,6 +189,32 @@ def sum_up(deliveries: Sequence[Delivery], metrics: Sequence[WatchedMetrics]) ->
     what = [*([counted(dropped)] if dropped else []), *(["the last metrics"] if unsent else [])]
     verb = "was" if what == ["1 span"] else "were"
     return f"{' and '.join(what)} {verb} dropped: {troubles[0]}"
+
+
+class Ending:
+    """The end, which begins when the clients have left: while the server ends, what there is can be sent.
+
+    Args:
+        deliveries: What there is of spans.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, deliveries: Sequence[Delivery], clock: Callable[[], float] = time.monotonic) -> None:
+        self._deliveries = deliveries
+        self._clock = clock
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        """Begin it, if it has not begun."""
+        if self._began is None:
+            self._began = self._clock()
+            for delivery in self._deliveries:
+                delivery.hurry()
+
+    def patience(self) -> float:
+        """How many seconds it may go on."""
+        over = 0.0 if self._began is None else self._clock() - self._began
+        return max(_LEAST_CHANCE, _LAST_CHANCE - over)
 
 
 def end_soon(shutdowns: Sequence[Callable[[], object]], patience: float = _LAST_CHANCE) -> bool:

@@ -35,7 +35,7 @@ from mcptap.telemetry.metrics import Instruments
 from mcptap.telemetry.otlp import OfExporter, OtlpSpans, Outlet, otlp_metrics
 from mcptap.telemetry.private import add_to_collected
 from mcptap.telemetry.refusing import refusing
-from mcptap.telemetry.sending import Complaints, Delivery, WatchedMetrics, end_soon, sum_up
+from mcptap.telemetry.sending import Complaints, Delivery, Ending, WatchedMetrics, end_soon, sum_up
 from mcptap.telemetry.settings import PROMETHEUS, Settings
 from mcptap.telemetry.telemetry import Telemetry, of_application
 
@@ -90,14 +90,18 @@ def _own(settings: Settings, complaints: Complaints, about: Resource) -> Telemet
         counted = _counted(settings, readers, about)
         instruments = Instruments(provider.get_meter(names.SCOPE, __version__), counted)
 
+    ending = Ending(deliveries)
+
     def close() -> None:
         complaints.sum_up()
         shutdowns = [delivery.shutdown for delivery in deliveries]
-        end_soon([*shutdowns, *([provider.shutdown] if provider is not None else [])])
+        end_soon([*shutdowns, *([provider.shutdown] if provider is not None else [])], ending.patience())
         if summary := sum_up(deliveries, watched):
             complaints.conclude(summary)
 
-    return Telemetry(tracing, instruments, settings.capture_content, scrape=scrape, close=close)
+    return Telemetry(
+        tracing, instruments, settings.capture_content, scrape=scrape, ending=ending.begin, close=close
+    )
 
 
 def _taken_by(deliveries: Sequence[Delivery]) -> Callable[[DirectSpan], None]:

@@ -34,6 +34,7 @@ class Telemetry:
         capture_content: Whether arguments and results are shown.
         redact: Takes the secrets out of params or a result, as from a cassette.
         scrape: Gives the metrics of this moment, where Prometheus is to fetch them.
+        ending: Begins to send what there is, when the clients have left.
         close: Sends what is left and ends.
         propagation: How context comes with messages, and goes on with them.
         begin: Begins a span, or what is measured where there are none.
@@ -46,6 +47,7 @@ class Telemetry:
     capture_content: bool = False
     redact: Redact = lambda value: value
     scrape: Callable[[str], tuple[bytes, str]] | None = None
+    ending: Callable[[], None] = lambda: None
     close: Callable[[], None] = lambda: None
     propagation: Propagation = field(default_factory=Propagation)
     begin: Begin = field(init=False)

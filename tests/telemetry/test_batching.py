@@ -71,6 +71,16 @@ def test_no_span_waits_longer_than_the_delay() -> None:
     assert sender.sizes == [1]
 
 
+def test_what_waits_is_sent_at_once_when_there_is_hurry() -> None:
+    sender = Sender()
+    batching = Batching(sender.send, Limits(waiting=100, together=4, delay=PATIENCE))
+    for _ in range(3):
+        batching.take(span())
+    batching.hurry()
+    sender.wait_for([3])
+    batching.shutdown()
+
+
 def test_spans_beyond_those_that_may_wait_are_dropped_and_nobody_waits() -> None:
     sender = Sender()
     sender.gate.clear()

@@ -20,7 +20,7 @@ from opentelemetry.trace import SpanKind
 from mcptap.errors import UsageError
 from mcptap.telemetry import setup
 from mcptap.telemetry.operation import operation_of
-from mcptap.telemetry.sending import Complaints, Pace, end_soon
+from mcptap.telemetry.sending import Complaints, Ending, Pace, end_soon
 from mcptap.telemetry.settings import Settings
 from mcptap.telemetry.setup import set_up
 from mcptap.telemetry.telemetry import Telemetry
@@ -98,6 +98,18 @@ def test_trouble_is_told_once_a_minute() -> None:
         now[0] = at
         complaints.say(f"at {at}")
     assert said == [f"telemetry: at {at}" for at in (0.0, 60.0, 180.0)]
+
+
+def test_the_end_is_shorter_by_what_has_passed_since_the_clients_have_left() -> None:
+    now = [100.0]
+    ending = Ending([], clock=lambda: now[0])
+    whole = ending.patience()
+    ending.begin()
+    now[0] += 0.25
+    ending.begin()
+    assert ending.patience() == whole - 0.25
+    now[0] += 60.0
+    assert 0 < ending.patience() < whole, "what came last has its chance too"
 
 
 def test_the_end_waits_for_none_longer_than_it_was_told() -> None:
