@@ -27,7 +27,7 @@ def test_the_uri_of_a_resource_in_an_event_shows_no_secret() -> None:
     assert isinstance(span, DirectSpan)
     session = Session("handshake", "stdio", None, NoChannel())
     exchange = Exchange(session, "tools/call", None, NoChannel())
-    channel = TracedChannel(exchange.channel, exchange, span, relayed=True)
+    channel = TracedChannel(exchange.channel, exchange, span)
     asyncio.run(channel.notify("notifications/resources/updated", {"uri": "memo://ZZ-1234"}))
     (event,) = span.events
     assert str((event.attributes or {})["mcp.resource.uri"]).startswith("memo://‹redacted:")
