@@ -45,7 +45,7 @@ class Destination:
                     self.trouble = ""
             else:
                 self.trouble = _UNTOLD if self.trouble in {"", _SILENT} else self.trouble
-        except BaseException as error:  # noqa: BLE001 - an exporter's bug, or its exit, must end no thread
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - an exporter must not end the thread
             self.trouble = reason_of(error)
         return (self._rejected or count) if self.trouble else 0
 

@@ -1,79 +1,20 @@
-"""Exporters that may fail, hang or be slow without anybody noticing but one line on stderr a minute."""
+"""Exporters that may fail, hang or be slow without anybody noticing but who hears complaints."""
 
 from __future__ import annotations
 
 import os
-import threading
-import time
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 
 from mcptap.telemetry.batching import Batching, limits_of
+from mcptap.telemetry.complaints import Complaints
 from mcptap.telemetry.destination import Destination
 from mcptap.telemetry.direct import DirectSpan
 from mcptap.telemetry.otlp import Outlet
 from mcptap.telemetry.private import preferences
 from mcptap.telemetry.refusing import reason_of
-
-_BETWEEN_LINES: Final = 60.0
-_LAST_CHANCE: Final = 0.75
-_LEAST_CHANCE: Final = 0.35
-
-
-class Pace:
-    """Lets a line pass if none has in the last minute.
-
-    Args:
-        clock: Seconds, monotonic.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._passed: float | None = None
-        self._lock = threading.Lock()
-
-    def passes(self) -> bool:
-        """Whether a line may be said now; then the next one may not for a minute."""
-        with self._lock:
-            now = self._clock()
-            if self._passed is not None and now - self._passed < _BETWEEN_LINES:
-                return False
-            self._passed = now
-            return True
-
-
-_pace: Final = Pace()
-
-
-class Complaints:
-    """Says what goes wrong, at most once a minute.
-
-    Args:
-        report: Takes the line.
-        service: Whose telemetry it is, where mcptap stands for several services.
-        pace: Holds lines back; all complaints of a process have one.
-    """
-
-    def __init__(self, report: Callable[[str], None], service: str | None = None, pace: Pace = _pace) -> None:
-        self._report = report
-        self._beginning = "telemetry" if service is None else f"telemetry of {service}"
-        self._pace = pace
-        self._summing_up = False
-
-    def say(self, line: str) -> None:
-        """Say it, unless something was said in the last minute, or all is summed up in the end."""
-        if not self._summing_up and self._pace.passes():
-            self._report(f"{self._beginning}: {line}")
-
-    def sum_up(self) -> None:
-        """Say nothing any more until `conclude`: what fails now is part of that."""
-        self._summing_up = True
-
-    def conclude(self, line: str) -> None:
-        """Say it whatever was said before."""
-        self._report(f"{self._beginning}: {line}")
 
 
 class Delivery:
@@ -177,58 +118,3 @@ class WatchedMetrics(MetricExporter):
 def counted(spans: int) -> str:
     """So many spans, in words."""
     return "1 span" if spans == 1 else f"{spans} spans"
-
-
-def sum_up(deliveries: Sequence[Delivery], metrics: Sequence[WatchedMetrics]) -> str:
-    """What has not arrived in the end, where it should have, and why; empty if all has."""
-    dropped = sum(delivery.dropped for delivery in deliveries)
-    unsent = [each.trouble for each in metrics if each.trouble]
-    troubles = [*(each.trouble for each in deliveries if each.dropped), *unsent]
-    if not troubles:
-        return ""
-    what = [*([counted(dropped)] if dropped else []), *(["the last metrics"] if unsent else [])]
-    verb = "was" if what == ["1 span"] else "were"
-    return f"{' and '.join(what)} {verb} dropped: {troubles[0]}"
-
-
-class Ending:
-    """The end, which begins when the clients have left: while the server ends, what there is can be sent.
-
-    Args:
-        deliveries: What there is of spans.
-        clock: Seconds, monotonic.
-    """
-
-    def __init__(self, deliveries: Sequence[Delivery], clock: Callable[[], float] = time.monotonic) -> None:
-        self._deliveries = deliveries
-        self._clock = clock
-        self._began: float | None = None
-
-    def begin(self) -> None:
-        """Begin it, if it has not begun."""
-        if self._began is None:
-            self._began = self._clock()
-            for delivery in self._deliveries:
-                delivery.hurry()
-
-    def patience(self) -> float:
-        """How many seconds it may go on."""
-        over = 0.0 if self._began is None else self._clock() - self._began
-        return max(_LEAST_CHANCE, _LAST_CHANCE - over)
-
-
-def end_soon(shutdowns: Sequence[Callable[[], object]], patience: float = _LAST_CHANCE) -> bool:
-    """Shut down what may hang: each by a daemon thread, all within ``patience`` seconds.
-
-    The SDK's own shutdown waits for a collector that is away for up to 19 s, whatever its timeout says.
-
-    Returns:
-        Whether all have come to their end.
-    """
-    threads = [threading.Thread(target=shutdown, daemon=True) for shutdown in shutdowns]
-    until = time.monotonic() + patience
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
-    return not any(thread.is_alive() for thread in threads)

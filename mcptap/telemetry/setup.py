@@ -28,14 +28,16 @@ from mcptap.errors import UsageError
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.batching import positive
 from mcptap.telemetry.collector import OTLP_EXPORTERS, otlp_of
+from mcptap.telemetry.complaints import Complaints
 from mcptap.telemetry.destination import Destination
 from mcptap.telemetry.direct import DirectSpan, DirectTracing
 from mcptap.telemetry.durations import Counted, can_count
+from mcptap.telemetry.ending import Ending, end_soon, sum_up
 from mcptap.telemetry.metrics import Instruments
 from mcptap.telemetry.otlp import OfExporter, OtlpSpans, Outlet, otlp_metrics
 from mcptap.telemetry.private import add_to_collected
 from mcptap.telemetry.refusing import refusing
-from mcptap.telemetry.sending import Complaints, Delivery, Ending, WatchedMetrics, end_soon, sum_up
+from mcptap.telemetry.sending import Delivery, WatchedMetrics
 from mcptap.telemetry.settings import PROMETHEUS, Settings
 from mcptap.telemetry.telemetry import Telemetry, of_application
 

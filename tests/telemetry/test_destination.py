@@ -12,9 +12,9 @@ from opentelemetry.context import Context
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from mcptap.telemetry.collector import without_secrets
+from mcptap.telemetry.complaints import Complaints, Pace
 from mcptap.telemetry.destination import Destination
 from mcptap.telemetry.operation import operation_of
-from mcptap.telemetry.sending import Complaints, Pace
 from mcptap.telemetry.settings import Settings
 from mcptap.telemetry.setup import set_up
 from mcptap.telemetry.span import SERVER

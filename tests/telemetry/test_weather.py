@@ -19,8 +19,9 @@ from opentelemetry.trace import SpanKind
 
 from mcptap.errors import UsageError
 from mcptap.telemetry import setup
+from mcptap.telemetry.complaints import Complaints, Pace
+from mcptap.telemetry.ending import Ending, end_soon
 from mcptap.telemetry.operation import operation_of
-from mcptap.telemetry.sending import Complaints, Ending, Pace, end_soon
 from mcptap.telemetry.settings import Settings
 from mcptap.telemetry.setup import set_up
 from mcptap.telemetry.telemetry import Telemetry
