@@ -6,11 +6,10 @@ public way in for bytes, nor out for answers, so both are by private names (`mcp
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.trace import ReadableSpan
@@ -21,18 +20,17 @@ from mcptap.telemetry.destination import Destination
 from mcptap.telemetry.direct import DirectSpan
 from mcptap.telemetry.encoding import encode, encode_direct
 from mcptap.telemetry.limiting import limited
-from mcptap.telemetry.private import http_send, translate_by, watch_grpc, watch_http
+from mcptap.telemetry.private import (
+    http_send,
+    is_plain,
+    send_by_urllib3,
+    translate_by,
+    watch_grpc,
+    watch_http,
+)
 
 _MOST_BYTES: Final = 4 * 1024 * 1024
 """What a receiver of gRPC takes at once, unless it is told otherwise."""
-
-if TYPE_CHECKING:
-    import requests
-
-_CREDENTIAL_PROVIDERS: Final = (
-    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
-    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER",
-)
 
 
 class Outlet(Protocol):
@@ -140,28 +138,13 @@ def _readable(span: DirectSpan | ReadableSpan) -> ReadableSpan:
 def _http_spans(otlp: Otlp) -> tuple[SpanExporter, _Send]:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
-    # A session that a credential provider gives would not be used beside one of ours.
-    session = None if any(map(os.environ.get, _CREDENTIAL_PROVIDERS)) else _settled_session()
-    exporter = OTLPSpanExporter(endpoint=otlp.endpoint, session=session)
+    exporter = OTLPSpanExporter(endpoint=otlp.endpoint)
+    if is_plain(exporter):
+        send_by_urllib3(exporter)
     send = http_send(exporter)
     if send is None:
         return exporter, lambda part: _export(exporter, [_readable(each) for each in part.spans])
     return exporter, lambda part: bool(send(part.body).success)
-
-
-def _settled_session() -> requests.Session:
-    """A session that looks for proxies in the environment once, which takes as long as sending spans."""
-    import requests  # noqa: PLC0415 - slow
-
-    class Settled(requests.Session):
-        settings: dict[str, Any] | None = None
-
-        def merge_environment_settings(self, *arguments: Any, **options: Any) -> Any:
-            if self.settings is None:
-                self.settings = super().merge_environment_settings(*arguments, **options)
-            return self.settings
-
-    return Settled()
 
 
 def _grpc_spans(otlp: Otlp) -> tuple[SpanExporter, _Send]:

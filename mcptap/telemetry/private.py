@@ -34,6 +34,24 @@ def http_send(exporter: Any) -> Callable[[bytes], Any] | None:
     return getattr(getattr(exporter, "_client", None), "export", None)
 
 
+def is_plain(exporter: Any) -> bool:
+    """Whether an HTTP exporter sends to a plain URL, with no proxy, user or session that is not its own."""
+    from requests import Session  # noqa: PLC0415 - slow
+    from requests.utils import get_environ_proxies, get_netrc_auth  # noqa: PLC0415
+
+    session = getattr(getattr(getattr(exporter, "_client", None), "_transport", None), "_session", None)
+    if type(session) is not Session or not exporter._endpoint.startswith("http://"):  # noqa: SLF001
+        return False
+    return not get_environ_proxies(exporter._endpoint) and not get_netrc_auth(exporter._endpoint)  # noqa: SLF001
+
+
+def send_by_urllib3(exporter: Any) -> None:
+    """Have an HTTP exporter send by urllib3 itself: requests takes longer around it than all else of sending."""
+    from opentelemetry.exporter.http.transport._urllib3 import Urllib3HTTPTransport  # noqa: PLC0415 - slow
+
+    exporter._client._transport = Urllib3HTTPTransport()  # noqa: SLF001
+
+
 def translate_by(exporter: Any, translate: Callable[[Any], Any], stub: Callable[[Any], Any]) -> None:
     """Have a gRPC exporter send what ``translate`` makes of what it is given.
 

@@ -137,8 +137,10 @@ class Span:
         ended, telemetry = perf_counter_ns(), self.telemetry
         if result is not None and ("isError" in result or telemetry.capture_content):
             ending = self._ending(result)
-        if telemetry.instruments is not None:
-            self._measure(ended, ending)
+        if (instruments := telemetry.instruments) is not None:
+            histogram = instruments.server_operation if self.kind is SERVER else instruments.client_operation
+            known = NOTHING if ending is SUCCESS else ending.metric_attributes()
+            histogram.record((ended - self.started) / _SECOND, self.operation, known, self)
         self._close(ended, ending)
 
     def _close(self, ended: int, ending: Ending) -> None:
@@ -150,14 +152,6 @@ class Span:
         if self.telemetry.capture_content and method == "tools/call":
             self.attributes |= content.of_result(self.telemetry.redact(result))
         return ending_of_result(method, result)
-
-    def _measure(self, ended: int, ending: Ending) -> None:
-        """Record how long it took."""
-        instruments = self.telemetry.instruments
-        assert instruments is not None  # noqa: S101 - who calls this has looked
-        histogram = instruments.server_operation if self.kind is SERVER else instruments.client_operation
-        known = NOTHING if ending is SUCCESS else ending.metric_attributes()
-        histogram.record((ended - self.started) / _SECOND, self.operation, known, self)
 
     def _status(self, ending: Ending) -> Status:
         """The status of a span that ended like this, of which its attributes tell more."""
