@@ -46,7 +46,7 @@ def is_plain(exporter: Any) -> bool:
 
 
 def send_by_urllib3(exporter: Any) -> None:
-    """Have an HTTP exporter send by urllib3 itself: requests takes longer around it than all else of sending."""
+    """Have an HTTP exporter send by urllib3 itself; requests takes as long around it as all else does."""
     from opentelemetry.exporter.http.transport._urllib3 import Urllib3HTTPTransport  # noqa: PLC0415 - slow
 
     exporter._client._transport = Urllib3HTTPTransport()  # noqa: SLF001

@@ -17,13 +17,17 @@ from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader, MetricsData
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace import INVALID_SPAN_CONTEXT
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from requests import Session
 
 from mcptap.telemetry.private import (
     add_to_collected,
     http_send,
+    is_plain,
     is_w3c,
     preferences,
+    send_by_urllib3,
     translate_by,
     watch_grpc,
     watch_http,
@@ -33,6 +37,43 @@ from tests.telemetry.receivers import collector
 
 def test_an_http_exporter_sends_bytes() -> None:
     assert callable(http_send(HttpSpanExporter(endpoint="http://127.0.0.1:9/v1/traces")))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "variables", "plain"),
+    [
+        ("http://127.0.0.1:9/v1/traces", {}, True),
+        ("https://127.0.0.1:9/v1/traces", {}, False),
+        ("http://collector.test/v1/traces", {"http_proxy": "http://127.0.0.1:3128"}, False),
+        ("http://collector.test/v1/traces", {"http_proxy": "http://127.0.0.1:3128", "no_proxy": "*"}, True),
+    ],
+)
+def test_only_what_goes_to_a_plain_url_by_no_proxy_is_sent_by_urllib3(
+    endpoint: str, variables: dict[str, str], plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert is_plain(HttpSpanExporter(endpoint=endpoint)) is plain
+
+
+def test_a_session_of_somebody_elses_is_not_replaced() -> None:
+    class Theirs(Session):
+        """A credential provider's."""
+
+    assert not is_plain(HttpSpanExporter(endpoint="http://127.0.0.1:9/v1/traces", session=Theirs()))
+
+
+def test_an_http_exporter_sends_by_urllib3() -> None:
+    with collector("http/protobuf") as received:
+        exporter = HttpSpanExporter(endpoint=f"{received.url}/v1/traces")
+        send_by_urllib3(exporter)
+        assert (
+            exporter.export([ReadableSpan("sent", context=INVALID_SPAN_CONTEXT)]) is SpanExportResult.SUCCESS
+        )
+        exporter.shutdown()  # type: ignore[no-untyped-call]
+    assert [each.name for each in received.spans] == ["sent"]
 
 
 def test_a_grpc_exporter_sends_what_its_data_is_translated_to() -> None:
