@@ -18,7 +18,7 @@ from opentelemetry.trace import (
 )
 
 from mcptap.model import Json
-from mcptap.telemetry.operation import Attribute, Attributes, Ending, Operation
+from mcptap.telemetry.operation import Attribute, Attributes, Operation
 from mcptap.telemetry.span import UNSET, Begin, Span, shown
 
 if TYPE_CHECKING:
@@ -30,12 +30,14 @@ class ApplicationTracing:
 
     Attributes:
         tracer: Its tracer.
+        take: Ends them.
     """
 
     ambient: ClassVar[bool] = True
 
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
+        self.take = _ApplicationSpan.close
 
     def begins(self, telemetry: Telemetry) -> Begin:
         """Give what begins spans; see `mcptap.telemetry.span.Tracing`."""
@@ -80,10 +82,8 @@ class _ApplicationSpan(Span):
     def link(self, context: SpanContext) -> None:
         self._span.add_link(context)
 
-    def _close(self, ended: int, ending: Ending) -> None:
-        del ended  # its own clock says that
-        status = self._status(ending)
+    def close(self) -> None:
         self._span.set_attributes(self.all_attributes())
-        if status is not UNSET:
-            self._span.set_status(status)
-        self._span.end()
+        if self.status is not UNSET:
+            self._span.set_status(self.status)
+        self._span.end()  # when that is, its own clock says

@@ -10,13 +10,13 @@ from opentelemetry.context import Context, attach, detach, get_current
 
 from mcptap.exchange import Channel, Exchange, Session, given_id, passed_on_id
 from mcptap.model import Json
-from mcptap.protocol import STREAM_CLOSED, meta_of
+from mcptap.protocol import STREAM_CLOSED
 from mcptap.telemetry import content
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.operation import WITH_URI, Attribute, Operation, operation_of, uri_of
 from mcptap.telemetry.quiet import quiet
 from mcptap.telemetry.span import CLIENT, SERVER, Span
-from mcptap.telemetry.telemetry import Telemetry, meta_and_version
+from mcptap.telemetry.telemetry import Telemetry, version_of
 
 _Send: TypeAlias = Callable[[str, Json | None], Awaitable[Json | None]]
 
@@ -45,7 +45,7 @@ class TracedChannel:
         """Send a request; see `Channel.ask`."""
         hop: Span | None = self.exchange.hop  # type: ignore[assignment]
         around, session = (hop or self.span).within(), self.exchange.session
-        _, version = meta_and_version(session, self.exchange.params)
+        version = version_of(session, self.exchange.params)
         operation = operation_of(method, params, version, session.transport)
         # What a real server asks has come over a hop of its own; not so what a recording or a bridge asks.
         relayed = hop is not None
@@ -91,7 +91,7 @@ async def _say(
     relayed: bool,
 ) -> Json:
     """Send something to the client: a CLIENT span, in a SERVER span where it has come from a server."""
-    parent, links = telemetry.propagation.parent_of(meta_of(params), None, around)
+    parent, links = telemetry.propagation.parent_of(params, None, around)
     arrived = None
     if relayed:
         arrived = telemetry.begin(SERVER, operation, params, parent, links, None, passed_on_id.get())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry import baggage, propagate
 from opentelemetry.context import Context
@@ -35,7 +35,7 @@ class Propagation:
         self._is_w3c = is_w3c(self._textmap)
 
     def parent_of(
-        self, meta: Mapping[str, Any], headers: Mapping[str, str] | None, around: Context
+        self, params: Json | None, headers: Mapping[str, str] | None, around: Context
     ) -> tuple[Context, tuple[SpanContext, ...]]:
         """The context that a message is handled in, and the spans that it is linked to.
 
@@ -43,14 +43,15 @@ class Propagation:
         the conventions). Without the first the ambient one is the parent.
 
         Args:
-            meta: The message's ``_meta``.
+            params: The message's params; what they carry is in their ``_meta``.
             headers: Those of the HTTP request that it came with: they name the ambient span, unless an
                 instrumentation of the front has opened one.
             around: The ambient context.
         """
-        if headers is None and self._fields.isdisjoint(meta):
+        meta = params.get(META) if params else None
+        if headers is None and (not isinstance(meta, dict) or self._fields.isdisjoint(meta)):
             return around, ()
-        carrier = self._carrier(meta)
+        carrier = self._carrier(meta) if isinstance(meta, dict) else {}
         outer = {} if headers is None else self._carrier(headers)
         if not carrier and not outer:
             return around, ()

@@ -8,9 +8,10 @@ fraction of the time there that each would take in the middle of its request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from random import getrandbits
+from itertools import chain
+from os import urandom
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
@@ -25,7 +26,6 @@ from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
     SpanKind,
-    Status,
     TraceFlags,
     TraceState,
     get_current_span,
@@ -34,14 +34,29 @@ from opentelemetry.trace import (
 
 from mcptap.model import Json
 from mcptap.telemetry.limiting import is_limited
-from mcptap.telemetry.operation import SUCCESS, Attribute, Attributes, Ending, Operation
-from mcptap.telemetry.span import UNSET, Begin, Span, shown
+from mcptap.telemetry.operation import Attribute, Attributes, Operation
+from mcptap.telemetry.span import Begin, Span, shown
 
 if TYPE_CHECKING:
     from mcptap.telemetry.telemetry import Telemetry
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
+_TOGETHER: Final = 256
+
+
+def _ids(size: int) -> Iterator[bytes]:
+    """Random ids of so many bytes, none of which is all zeros, made many at once."""
+
+    def some() -> list[bytes]:
+        pool = urandom(size * _TOGETHER)
+        return [each for at in range(0, len(pool), size) if any(each := pool[at : at + size])]
+
+    return chain.from_iterable(iter(some, None))
+
+
+_trace_ids: Final = _ids(16)
+_span_ids: Final = _ids(8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,9 +105,9 @@ class DirectTracing:
             span.operation = operation
             span.attributes = {} if attributes is None else attributes
             span.request_id = request_id
-            span.own_seconds = None
+            span.elsewhere = None
             span.details = _Details(links) if links else None
-            span.number = (getrandbits(64) or 1).to_bytes(8)
+            span.number = next(_span_ids)
             if isinstance(parent, DirectSpan):
                 span.above = parent
                 span.around = parent.around
@@ -103,7 +118,7 @@ class DirectTracing:
             else:
                 span.above = None
                 span.around = parent  # type: ignore[assignment]
-                span.trace = (getrandbits(128) or 1).to_bytes(16)
+                span.trace = next(_trace_ids)
                 span.recording = True
                 span.trace_state = None
                 span.epoch = span.started - time_ns()
@@ -142,32 +157,26 @@ class DirectSpan(Span):
         trace: The id of its trace, 16 bytes, and
         number: its own, 8 bytes.
         details: What happened in it, and what it is linked to, if anything.
-        status: How it ended.
         epoch: What `time.perf_counter_ns` gave, or would have given, at the beginning of 1970.
-        ended: When it ended, by `time.perf_counter_ns`.
     """
 
     __slots__ = (
         "above",
         "details",
-        "ended",
         "epoch",
         "number",
         "recording",
-        "status",
         "trace",
         "trace_state",
     )
 
     seen = True
     above: SpanContext | DirectSpan | None
-    number: bytes
     trace: bytes
+    number: bytes
     recording: bool
     trace_state: TraceState | None
     details: _Details | None
-    status: Status
-    ended: int
     epoch: int
 
     def continue_from(self, above: SpanContext) -> None:
@@ -259,12 +268,6 @@ class DirectSpan(Span):
         if self.details is None:
             self.details = _Details()
         self.details.links = [*self.details.links, context]
-
-    def _close(self, ended: int, ending: Ending) -> None:
-        if self.recording:
-            self.ended = ended
-            self.status = UNSET if ending is SUCCESS else self._status(ending)
-            self.telemetry.tracing.take(self)  # type: ignore[union-attr]
 
     def readable(self) -> ReadableSpan:
         """The span in the SDK's form, once it has ended."""

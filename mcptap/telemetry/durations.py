@@ -6,13 +6,14 @@ knows beyond the default (deltas, exponential buckets, other exemplars) is left 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.metrics import Exemplar
 from opentelemetry.sdk.metrics.export import (
@@ -28,12 +29,15 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from mcptap.telemetry import conventions as names
-from mcptap.telemetry.operation import NOTHING, Attribute, Attributes, Operation
-from mcptap.telemetry.span import Span
+from mcptap.telemetry.operation import NOTHING, SUCCESS, Attribute, Attributes, Operation
+from mcptap.telemetry.span import SERVER, Span
+
+if TYPE_CHECKING:
+    from mcptap.telemetry.metrics import Durations
 
 _BOUNDS: Final = tuple(float(each) for each in names.DURATION_BOUNDARIES)
 _MOST_SERIES: Final = 2000
-_MOST_NOTED: Final = 256
+_MOST_WAITING: Final = 256
 _OVERFLOW: Final[Mapping[str, Attribute]] = {"otel.metric.overflow": True}
 _DEFAULTS: Final[Mapping[str, str]] = {
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "cumulative",
@@ -82,14 +86,8 @@ class _Series:
         )
 
 
-_Noted: TypeAlias = tuple[float, int, Operation, Attributes, Span | None]
-
-
 class CountedHistogram:
     """One histogram (`mcptap.telemetry.metrics.Durations`).
-
-    Durations are noted as they come, and counted many at once: that takes a fraction of the time that it
-    would take in the middle of each request.
 
     Args:
         name: Its name.
@@ -99,24 +97,22 @@ class CountedHistogram:
     def __init__(self, name: str, description: str) -> None:
         self._name = name
         self._description = description
-        self._noted: deque[_Noted] = deque()
         self._series: dict[frozenset[tuple[str, Attribute]], _Series] = {}
         self._of_operation: dict[Operation, _Series] = {}
         self._lock = threading.Lock()
 
     def record(
-        self, seconds: float, operation: Operation, more: Attributes = NOTHING, span: Span | None = None
+        self,
+        seconds: float,
+        operation: Operation,
+        more: Attributes = NOTHING,
+        span: Span | None = None,
+        at: int | None = None,
     ) -> None:
         """Record a duration; beyond 2000 different attributes it is one of the rest, as in the SDK."""
-        self._noted.append((seconds, time.time_ns(), operation, more, span))
-        if len(self._noted) >= _MOST_NOTED:
-            with self._lock:
-                self._count()
-
-    def _count(self) -> None:
-        """Count what is noted so far, with the lock held."""
-        for _ in range(len(self._noted)):
-            seconds, at, operation, more, span = self._noted.popleft()
+        if at is None:
+            at = time.time_ns()
+        with self._lock:
             series = None if more else self._of_operation.get(operation)
             if series is None:
                 series = self._find(operation, more, at)
@@ -146,7 +142,6 @@ class CountedHistogram:
     def metric(self, now: int) -> Metric | None:
         """What has been recorded so far; ``None`` if nothing has."""
         with self._lock:
-            self._count()
             points = [series.point(now) for series in self._series.values()]
         if not points:
             return None
@@ -158,6 +153,8 @@ class CountedHistogram:
 class Counted:
     """The histograms of one scope, beside what the SDK collects.
 
+    Spans are counted many at once, which takes a fraction of the time that each would take when it ends.
+
     Attributes:
         resource: What is said of mcptap.
         scope: The instrumentation scope.
@@ -167,6 +164,7 @@ class Counted:
     resource: Resource
     scope: InstrumentationScope
     histograms: list[CountedHistogram] = field(default_factory=list)
+    _counts: list[Callable[[], None]] = field(default_factory=list)
 
     def histogram(self, name: str, description: str) -> CountedHistogram:
         """Make a histogram."""
@@ -174,8 +172,31 @@ class Counted:
         self.histograms.append(made)
         return made
 
+    def measure_by(self, server: Durations, client: Durations) -> Callable[[Span], None]:
+        """See `mcptap.telemetry.metrics.Histograms`."""
+        waiting: deque[Span] = deque()
+
+        def count() -> None:
+            ahead = time.time_ns() - time.perf_counter_ns()
+            with contextlib.suppress(IndexError):  # another thread may take some of them
+                while True:
+                    span = waiting.popleft()
+                    histogram = server if span.kind is SERVER else client
+                    more = NOTHING if span.ending is SUCCESS else span.ending.metric_attributes()
+                    histogram.record(span.seconds, span.operation, more, span, span.ended + ahead)
+
+        def measure(span: Span) -> None:
+            waiting.append(span)
+            if len(waiting) >= _MOST_WAITING:
+                count()
+
+        self._counts.append(count)
+        return measure
+
     def added_to(self, collected: MetricsData | None) -> MetricsData | None:
         """What the SDK has collected, and the histograms."""
+        for count in self._counts:
+            count()
         now = time.time_ns()
         found = [metric for each in self.histograms if (metric := each.metric(now)) is not None]
         if not found:

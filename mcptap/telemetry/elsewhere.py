@@ -49,7 +49,7 @@ class Elsewhere:
         from mcptap.telemetry.spans import trace_request  # noqa: PLC0415 - only if it is on
 
         with suppress_fastmcp_telemetry():
-            return await trace_request(scene, exchange, request, answer, to_wire)
+            return await trace_request(scene, to_wire, exchange, request, answer)
 
     async def around_notification(
         self, context: ServerRequestContext[Any, Any], session: Session, call_next: CallNext

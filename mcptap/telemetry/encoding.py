@@ -101,7 +101,7 @@ def _direct(span: DirectSpan) -> bytes:
             _NO_STATUS if status is UNSET else _status(status.status_code.value, status.description),
             b"" if span.request_id is None else _before_request_id(len(number)),
             number,
-            b"" if span.own_seconds is None else _OWN_SECONDS(_BEFORE_OWN_SECONDS, span.own_seconds),
+            b"" if span.elsewhere is None else _OWN_SECONDS(_BEFORE_OWN_SECONDS, span.own_seconds),
             *(starmap(_attribute, span.attributes.items()) if span.attributes else ()),
             *(_details(span) if span.details is not None or span.trace_state else ()),
         )

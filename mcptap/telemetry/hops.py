@@ -13,9 +13,16 @@ from mcptap.exchange import Backend, BackendSession, Exchange, Session
 from mcptap.model import Json, Target
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.metrics import Durations
-from mcptap.telemetry.operation import Attribute, Operation, connection_attributes, operation_of, server_of
+from mcptap.telemetry.operation import (
+    SUCCESS,
+    Attribute,
+    Operation,
+    connection_attributes,
+    operation_of,
+    server_of,
+)
 from mcptap.telemetry.span import CLIENT, Span, given_up
-from mcptap.telemetry.telemetry import Telemetry, agree, meta_and_version
+from mcptap.telemetry.telemetry import Telemetry, agree, version_of
 
 
 class TracedHop:
@@ -51,7 +58,7 @@ class TracedHop:
 
     def operation(self, session: Session, method: str, params: Json | None) -> Operation:
         """A request or notification on its way to the server, as the conventions describe it."""
-        _, version = meta_and_version(session, params)
+        version = version_of(session, params)
         return operation_of(method, params, version, self.transport, None, self.server)
 
     def attributes(self, session: Session) -> dict[str, Attribute]:
@@ -70,25 +77,27 @@ class _TracedSession:
         hop, params = self.hop, exchange.params
         telemetry = hop.telemetry
         above: Span | None = exchange.span  # type: ignore[assignment]
-        _, version = meta_and_version(exchange.session, params)
+        version = version_of(exchange.session, params)
         operation = operation_of(exchange.method, params, version, hop.transport, None, hop.server)
         span = telemetry.begin(CLIENT, operation, params, get_current() if above is None else above)
         exchange.hop = span
         if span.seen:
             exchange.params = telemetry.propagation.with_span(params, span)
         try:
-            result = await self.inner.request(exchange)
+            try:
+                result = await self.inner.request(exchange)
+            finally:
+                exchange.params = params
+                span.request_id = exchange.sent_as
+                if exchange.sent_in is not None:
+                    span.attributes[names.SESSION_ID] = exchange.sent_in
         except BaseException as error:
-            _tell(span, exchange)
             span.raised(error, given_up(exchange))
             raise
-        finally:
-            exchange.params = params
         if exchange.method == "initialize":
             agree(exchange.session, result)
             span.operation = hop.operation(exchange.session, exchange.method, params)
-        _tell(span, exchange)
-        span.end(result=result)
+        span.end(SUCCESS, result)
         return result
 
     async def notify(self, method: str, params: Json | None) -> None:
@@ -146,10 +155,3 @@ async def _measured(
         if histogram is not None and not (session.era == "modern" and session.transport == "http"):
             seconds = time.perf_counter() - started
             histogram.record(seconds, Operation("session", "session", attributes() | failure))
-
-
-def _tell(span: Span, exchange: Exchange) -> None:
-    """Say in its span what is known of a request once it has been sent."""
-    span.request_id = exchange.sent_as
-    if exchange.sent_in is not None:
-        span.attributes[names.SESSION_ID] = exchange.sent_in

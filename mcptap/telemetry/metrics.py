@@ -11,7 +11,7 @@ from mcptap.recorder import Recorder
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.durations import Counted
 from mcptap.telemetry.operation import NOTHING, Attributes, Operation
-from mcptap.telemetry.span import Span
+from mcptap.telemetry.span import SERVER, Span
 
 Reader: TypeAlias = Callable[[], int]
 """Reads a count that only grows."""
@@ -29,7 +29,12 @@ class Durations(Protocol):
     """A histogram of durations."""
 
     def record(
-        self, seconds: float, operation: Operation, more: Attributes = NOTHING, span: Span | None = None
+        self,
+        seconds: float,
+        operation: Operation,
+        more: Attributes = NOTHING,
+        span: Span | None = None,
+        at: int | None = None,
     ) -> None:
         """Record one.
 
@@ -37,8 +42,19 @@ class Durations(Protocol):
             seconds: How long it took.
             operation: What took so long; its attributes are what the histogram tells apart,
             more: and these.
-            span: Its span.
+            span: Its span, if it has one.
+            at: When it ended, in nanoseconds since 1970; ``None`` is now.
         """
+
+
+class Histograms(Protocol):
+    """Where histograms come from."""
+
+    def histogram(self, name: str, description: str) -> Durations:
+        """Make one."""
+
+    def measure_by(self, server: Durations, client: Durations) -> Callable[[Span], None]:
+        """Give what takes requests and notifications that have ended, and has these two record them."""
 
 
 class Instruments:
@@ -47,18 +63,24 @@ class Instruments:
     Args:
         meter: Makes the instruments;
         counted: but makes the histograms, if there is one.
+
+    Attributes:
+        measure: Is given requests and notifications that have ended.
+        server_operation: How long they took from arrival to answer, and
+        client_operation: from sending to answer.
+        server_session: How long clients' sessions last, and
+        client_session: sessions with the real server.
     """
 
     def __init__(self, meter: Meter, counted: Counted | None = None) -> None:
-        def histogram(name: str, description: str) -> Durations:
-            if counted is not None:
-                return counted.histogram(name, description)
-            return _MeterHistogram(meter, name, description)
-
-        self.server_operation = histogram(names.SERVER_OPERATION_DURATION, "From arrival to answer.")
-        self.client_operation = histogram(names.CLIENT_OPERATION_DURATION, "From sending to answer.")
-        self.server_session = histogram(names.SERVER_SESSION_DURATION, "Of a client's session.")
-        self.client_session = histogram(names.CLIENT_SESSION_DURATION, "Of a session with the real server.")
+        histograms: Histograms = _Metered(meter) if counted is None else counted
+        server = histograms.histogram(names.SERVER_OPERATION_DURATION, "From arrival to answer.")
+        client = histograms.histogram(names.CLIENT_OPERATION_DURATION, "From sending to answer.")
+        session, hop = "Of a client's session.", "Of a session with the real server."
+        self.server_session = histograms.histogram(names.SERVER_SESSION_DURATION, session)
+        self.client_session = histograms.histogram(names.CLIENT_SESSION_DURATION, hop)
+        self.server_operation, self.client_operation = server, client
+        self.measure = histograms.measure_by(server, client)
         self._readers: dict[str, list[Reader]] = {name: [] for name in _COUNTERS}
         for name, (unit, description) in _COUNTERS.items():
             meter.create_observable_counter(name, [self._observer(name)], unit, description)
@@ -86,6 +108,23 @@ class Instruments:
         return observe
 
 
+class _Metered:
+    """The SDK's histograms, or an application's."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def histogram(self, name: str, description: str) -> Durations:
+        return _MeterHistogram(self._meter, name, description)
+
+    def measure_by(self, server: Durations, client: Durations) -> Callable[[Span], None]:
+        def measure(span: Span) -> None:
+            histogram = server if span.kind is SERVER else client
+            histogram.record(span.seconds, span.operation, span.ending.metric_attributes(), span)
+
+        return measure
+
+
 class _MeterHistogram:
     def __init__(self, meter: Meter, name: str, description: str) -> None:
         self._histogram = meter.create_histogram(
@@ -96,7 +135,13 @@ class _MeterHistogram:
         )
 
     def record(
-        self, seconds: float, operation: Operation, more: Attributes = NOTHING, span: Span | None = None
+        self,
+        seconds: float,
+        operation: Operation,
+        more: Attributes = NOTHING,
+        span: Span | None = None,
+        at: int | None = None,
     ) -> None:
+        del at  # its own clock says that
         attributes = {**operation.attributes, **more}
         self._histogram.record(seconds, attributes, None if span is None else span.within())

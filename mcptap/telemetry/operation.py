@@ -50,7 +50,7 @@ _KNOWN: Final[dict[tuple[str, str | None, str | None, str, str | None, Server | 
 def operation_of(
     method: str,
     params: Json | None,
-    version: str | None,
+    version: object,
     transport: str,
     http_version: str | None = None,
     server: Server | None = None,
@@ -60,7 +60,7 @@ def operation_of(
     Args:
         method: Its method.
         params: Its params.
-        version: The protocol version that is spoken; ``None`` while none is agreed on.
+        version: The protocol version that is spoken; anything but a string is none.
         transport: ``stdio``, ``http``, ``sse``, ``ws`` or ``memory``.
         http_version: The version of HTTP, where it is known.
         server: The server, where it has an address.
@@ -68,6 +68,8 @@ def operation_of(
     target = params.get("name") if params and method in _TARGET_ATTRIBUTE else None
     if not isinstance(target, str):
         target = None
+    if not isinstance(version, str):
+        version = None
     key = (method, target, version, transport, http_version, server)
     known = _KNOWN.get(key)
     if known is None:

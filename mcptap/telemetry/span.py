@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import anyio
 from mcp.shared.exceptions import MCPError
@@ -17,7 +17,6 @@ from mcptap.tap.channel import WireError, raw_error
 from mcptap.telemetry import content
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.operation import (
-    NOTHING,
     SUCCESS,
     Attribute,
     Attributes,
@@ -59,8 +58,11 @@ class Span:
         seen: Whether it is a span: then it has ids, and can be named to others.
         operation: What it is, as it is known by its end.
         around: The context that it was begun in.
-        own_seconds: How much of it was mcptap's own time, where that can be told.
-        started: When it began, by `time.perf_counter_ns`.
+        elsewhere: How many seconds of it others took, where mcptap's own time can be told.
+        started: When it began, by `time.perf_counter_ns`, and
+        ended: when it ended.
+        ending: How it ended, and
+        status: what is said of that, if anybody will see it.
         recording: Whether anybody will see it.
         trace_id: The id of its trace, 32 hexadecimal digits, and
         span_id: its own, 16 of them.
@@ -71,17 +73,23 @@ class Span:
     __slots__ = (
         "around",
         "attributes",
+        "elsewhere",
+        "ended",
+        "ending",
         "kind",
         "operation",
-        "own_seconds",
         "request_id",
         "started",
+        "status",
         "telemetry",
     )
 
     seen: ClassVar[bool] = False
     around: Context
-    own_seconds: float | None
+    elsewhere: float | None
+    ended: int
+    ending: Ending
+    status: Status
     recording: bool = False
     trace_id: str
     span_id: str
@@ -107,14 +115,25 @@ class Span:
         self.around = parent.around if isinstance(parent, Span) else parent
         self.attributes = {} if attributes is None else attributes
         self.request_id = request_id
-        self.own_seconds = None
+        self.elsewhere = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return (self.ended - self.started) / _SECOND
+
+    @property
+    def own_seconds(self) -> float:
+        """How much of that was mcptap's own time, as far as that can be told."""
+        own = (self.ended - self.started) / _SECOND - (self.elsewhere or 0.0)
+        return own if own > 0.0 else 0.0  # noqa: FURB136 - max() takes thrice as long
 
     def all_attributes(self) -> dict[str, Attribute]:
         """Those that it shares with others, and those of it alone."""
         found = dict(self.operation.attributes)
         if self.request_id is not None:
             found[names.REQUEST_ID] = str(self.request_id)
-        if self.own_seconds is not None:
+        if self.elsewhere is not None:
             found[names.PROXY_DURATION] = self.own_seconds
         return found | self.attributes
 
@@ -134,17 +153,16 @@ class Span:
 
     def end(self, ending: Ending = SUCCESS, result: Json | None = None) -> None:
         """End it, with the result of a request where there is one."""
-        ended, telemetry = perf_counter_ns(), self.telemetry
+        self.ended = perf_counter_ns()
+        telemetry = self.telemetry
         if result is not None and ("isError" in result or telemetry.capture_content):
             ending = self._ending(result)
-        if (instruments := telemetry.instruments) is not None:
-            histogram = instruments.server_operation if self.kind is SERVER else instruments.client_operation
-            known = NOTHING if ending is SUCCESS else ending.metric_attributes()
-            histogram.record((ended - self.started) / _SECOND, self.operation, known, self)
-        self._close(ended, ending)
-
-    def _close(self, ended: int, ending: Ending) -> None:
-        """End the span, where it is one."""
+        self.ending = ending
+        if telemetry.measure is not None:
+            telemetry.measure(self)
+        if self.recording:
+            self.status = UNSET if ending is SUCCESS else self._status(ending)
+            telemetry.take(self)
 
     def _ending(self, result: Json) -> Ending:
         """How it ended with a result, which is shown where the user asks for it."""
@@ -155,8 +173,6 @@ class Span:
 
     def _status(self, ending: Ending) -> Status:
         """The status of a span that ended like this, of which its attributes tell more."""
-        if ending is SUCCESS:
-            return UNSET
         self.attributes |= ending.metric_attributes()
         if ending.outcome is not None:
             self.attributes[names.OUTCOME] = ending.outcome
@@ -187,9 +203,13 @@ class Tracing(Protocol):
 
     Attributes:
         ambient: Whether others begin spans inside of them, by the context of their task.
+        take: Is given those that have ended.
     """
 
     ambient: ClassVar[bool]
+
+    @property
+    def take(self) -> Callable[[Any], None]: ...  # noqa: D102 - the class says it
 
     def begins(self, telemetry: Telemetry) -> Begin:
         """Give what begins them."""

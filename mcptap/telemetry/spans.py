@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from time import perf_counter_ns
 from typing import Any, TypeVar
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -18,13 +18,12 @@ from mcptap.tap.channel import as_result
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.channel import TracedChannel, TracedSession
 from mcptap.telemetry.context import recorded_span
-from mcptap.telemetry.operation import Attribute, operation_of
+from mcptap.telemetry.operation import SUCCESS, Attribute, operation_of
 from mcptap.telemetry.span import SERVER, Span, given_up
-from mcptap.telemetry.telemetry import Telemetry, agree, meta_and_version
+from mcptap.telemetry.telemetry import Telemetry, agree, version_of
 
 T = TypeVar("T")
 _SESSION_HEADER = "mcp-session-id"
-_SECOND = 1e9
 _NOTHING_AROUND = Context()
 """Where only mcptap begins spans, none is around what a client sends."""
 
@@ -55,12 +54,7 @@ class ClientSpans:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-
-    def request(
-        self, exchange: Exchange, request: Request | None, answer: Callable[[], Awaitable[T]]
-    ) -> Awaitable[T]:
-        """Answer a request inside a span; see `trace_request`."""
-        return trace_request(self._scene, exchange, request, answer, as_result)
+        self.request = partial(trace_request, scene, as_result)
 
     def notification(
         self,
@@ -76,19 +70,19 @@ class ClientSpans:
 
 async def trace_request(
     scene: Scene,
+    to_wire: Callable[[T], Json],
     exchange: Exchange,
     request: Request | None,
     answer: Callable[[], Awaitable[T]],
-    to_wire: Callable[[T], Json],
 ) -> T:
     """Answer a request inside a span.
 
     Args:
         scene: What all requests have in common.
+        to_wire: Gives the wire form of an answer.
         exchange: The request; what it says to the client becomes part of the span.
         request: The HTTP request that it came with.
         answer: Gives the answer.
-        to_wire: Gives the wire form of that.
     """
     session, channel = exchange.session, exchange.channel
     span = _begin(scene, session, exchange.method, exchange.params, request, exchange.id)
@@ -97,17 +91,21 @@ async def trace_request(
     token = attach(span.within()) if scene.telemetry.ambient else None
     exchange.channel = TracedChannel(channel, exchange, span)
     try:
-        result = await answer()
+        try:
+            result = await answer()
+        finally:
+            exchange.channel = channel  # else request and channel would hold each other until a collection
+            if token is not None:
+                detach(token)
+            sent, answered = exchange.sent_at, exchange.answered_at
+            span.elsewhere = 0.0 if sent is None or answered is None else answered - sent
+            if exchange.notes:
+                _tell_notes(scene, exchange.notes, span)
     except BaseException as error:
         if exchange.cancelled() is not None:
             span.event("notifications/cancelled", {names.METHOD: "notifications/cancelled"})
-        _tell(scene, exchange, span)
         span.raised(error, given_up(exchange))
         raise
-    finally:
-        exchange.channel = channel  # else request and channel would hold each other until a collection
-        if token is not None:
-            detach(token)
     wire: Json = result if isinstance(result, dict) else to_wire(result)
     if exchange.method == "initialize":
         agree(session, wire)
@@ -115,8 +113,7 @@ async def trace_request(
         span.operation = operation_of(
             "initialize", exchange.params, session.version, session.transport, http_version
         )
-    _tell(scene, exchange, span)
-    span.end(result=wire)
+    span.end(SUCCESS, wire)
     return result
 
 
@@ -154,14 +151,14 @@ def _begin(
     telemetry = scene.telemetry
     if telemetry not in session.heard_by:
         _hear(scene, session)
-    meta, version = meta_and_version(session, params)
+    version = version_of(session, params)
     around = get_current() if telemetry.ambient else _NOTHING_AROUND
     if request is None:
-        parent, links = telemetry.propagation.parent_of(meta, None, around)
+        parent, links = telemetry.propagation.parent_of(params, None, around)
         operation = operation_of(method, params, version, session.transport)
         about = None if session.address is None else _address(*session.address)
     else:
-        parent, links = telemetry.propagation.parent_of(meta, request.headers, around)
+        parent, links = telemetry.propagation.parent_of(params, request.headers, around)
         http_version = request.scope.get("http_version")
         operation = operation_of(method, params, version, session.transport, http_version)
         about = _client(request)
@@ -186,17 +183,8 @@ def _address(host: str, port: int) -> dict[str, Attribute]:
     return {names.CLIENT_ADDRESS: host, names.CLIENT_PORT: port}
 
 
-def _tell(scene: Scene, exchange: Exchange, span: Span) -> None:
-    """Say in its span what mcptap has to say of a request; the span gets a link to the recorded one."""
-    own = (perf_counter_ns() - span.started) / _SECOND
-    if exchange.sent_at is not None and exchange.answered_at is not None:
-        own -= exchange.answered_at - exchange.sent_at
-    span.own_seconds = own if own > 0.0 else 0.0  # noqa: FURB136 - max() takes thrice as long
-    if exchange.notes:
-        _tell_notes(scene, exchange.notes, span)
-
-
 def _tell_notes(scene: Scene, notes: Mapping[str, Any], span: Span) -> None:
+    """Say in its span what mcptap has to say of a request; the span gets a link to the recorded one."""
     found = span.attributes
     if "seq" in notes and scene.recorded_to is not None:
         found[names.CASSETTE], found[names.SEQ] = str(scene.recorded_to), notes["seq"]

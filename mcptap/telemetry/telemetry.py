@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
@@ -39,6 +39,8 @@ class Telemetry:
         propagation: How context comes with messages, and goes on with them.
         begin: Begins a span, or what is measured where there are none.
         ambient: Whether others begin spans inside of it, by the context of their task.
+        take: Is given spans that have ended, and
+        measure: what has ended and is measured; ``None`` where nothing measures.
         asks: Whether there is more to find out of a span when it begins: what it shows, or who wants it.
     """
 
@@ -52,11 +54,18 @@ class Telemetry:
     propagation: Propagation = field(default_factory=Propagation)
     begin: Begin = field(init=False)
     ambient: bool = field(init=False)
+    take: Callable[[Any], None] = field(init=False, default=lambda _: None)
+    measure: Callable[[Span], None] | None = field(init=False, default=None)
     asks: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        self.begin = partial(Span, self) if self.tracing is None else self.tracing.begins(self)
-        self.ambient = self.tracing is not None and self.tracing.ambient
+        if self.tracing is None:
+            self.begin, self.ambient = partial(Span, self), False
+        else:
+            self.begin, self.ambient = self.tracing.begins(self), self.tracing.ambient
+            self.take = self.tracing.take
+        if self.instruments is not None:
+            self.measure = self.instruments.measure
 
     @property
     def on(self) -> bool:
@@ -64,13 +73,9 @@ class Telemetry:
         return self.tracing is not None or self.instruments is not None
 
 
-def meta_and_version(session: Session, params: Json | None) -> tuple[Mapping[str, Any], str | None]:
-    """The ``_meta`` of a request, and the version that it names, or that its session has agreed on."""
-    meta = meta_of(params)
-    if session.era == "handshake":
-        return meta, session.version
-    version = meta.get(VERSION_META)
-    return meta, version if isinstance(version, str) else None
+def version_of(session: Session, params: Json | None) -> object:
+    """The version that a session has agreed on, or that a request names."""
+    return session.version if session.era == "handshake" else meta_of(params).get(VERSION_META)
 
 
 def agree(session: Session, result: Json) -> None:

@@ -116,7 +116,7 @@ def test_the_bytes_of_our_own_spans_say_the_same_as_their_readable_form(
     around = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent))
     operation = Operation("ping", "näme", shared)
     span = telemetry.begin(kind, operation, None, around, links, dict(own), of_one_request[0])
-    span.own_seconds = of_one_request[1]
+    span.elsewhere = of_one_request[1]
     for event in events:
         span.event(event, {"a": 1})
     telemetry.begin(kind, Operation("ping", "inside", shared), None, span, (), dict(own)).end()
