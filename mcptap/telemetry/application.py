@@ -45,9 +45,7 @@ class ApplicationTracing:
 
 
 class _ApplicationSpan(Span):
-    __slots__ = ("_span", "recording", "span_id", "trace_id", "trace_state", "traceparent")
-
-    seen = True
+    __slots__ = ("_flags", "_span", "recording", "span_id", "trace_id", "trace_state")
 
     def __init__(
         self,
@@ -71,7 +69,10 @@ class _ApplicationSpan(Span):
         context = span.get_span_context()
         self.trace_id, self.span_id = format_trace_id(context.trace_id), format_span_id(context.span_id)
         self.trace_state = context.trace_state
-        self.traceparent = f"00-{self.trace_id}-{self.span_id}-{context.trace_flags:02x}"
+        self._flags = context.trace_flags
+
+    def traceparent(self) -> str:
+        return f"00-{self.trace_id}-{self.span_id}-{self._flags:02x}"
 
     def within(self) -> Context:
         return set_span_in_context(self._span, self.around)

@@ -10,7 +10,7 @@ from opentelemetry.context import Context, attach, detach, get_current
 
 from mcptap.exchange import Channel, Exchange, Session, given_id, passed_on_id
 from mcptap.model import Json
-from mcptap.protocol import STREAM_CLOSED
+from mcptap.protocol import STREAM_CLOSED, meta_of
 from mcptap.telemetry import content
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.operation import WITH_URI, Attribute, Operation, operation_of, uri_of
@@ -91,7 +91,7 @@ async def _say(
     relayed: bool,
 ) -> Json:
     """Send something to the client: a CLIENT span, in a SERVER span where it has come from a server."""
-    parent, links = telemetry.propagation.parent_of(params, None, around)
+    parent, links = telemetry.propagation.parent_of(meta_of(params), None, around)
     arrived = None
     if relayed:
         arrived = telemetry.begin(SERVER, operation, params, parent, links, None, passed_on_id.get())
@@ -101,7 +101,7 @@ async def _say(
     # The SDK's dispatcher would open a span of its own around a request.
     token = attach(quiet(sent.within()))
     try:
-        given = telemetry.propagation.with_span(params, sent) if sent.seen else params
+        given = params if telemetry.tracing is None else telemetry.propagation.with_span(params, sent)
         answer = await send(operation.method, given) or {}
     except BaseException as error:
         _tell(sent)

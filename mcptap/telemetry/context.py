@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage, propagate
 from opentelemetry.context import Context
@@ -27,15 +27,18 @@ class Propagation:
 
     Args:
         textmap: The propagators; by default those of ``OTEL_PROPAGATORS``.
+
+    Attributes:
+        fields: The members of ``_meta``, and the headers, that they look at.
     """
 
     def __init__(self, textmap: TextMapPropagator | None = None) -> None:
         self._textmap = propagate.get_global_textmap() if textmap is None else textmap
-        self._fields = frozenset(self._textmap.fields)
+        self.fields = frozenset(self._textmap.fields)
         self._is_w3c = is_w3c(self._textmap)
 
     def parent_of(
-        self, params: Json | None, headers: Mapping[str, str] | None, around: Context
+        self, meta: Mapping[str, Any], headers: Mapping[str, str] | None, around: Context
     ) -> tuple[Context, tuple[SpanContext, ...]]:
         """The context that a message is handled in, and the spans that it is linked to.
 
@@ -43,15 +46,12 @@ class Propagation:
         the conventions). Without the first the ambient one is the parent.
 
         Args:
-            params: The message's params; what they carry is in their ``_meta``.
+            meta: The message's ``_meta``.
             headers: Those of the HTTP request that it came with: they name the ambient span, unless an
                 instrumentation of the front has opened one.
             around: The ambient context.
         """
-        meta = params.get(META) if params else None
-        if headers is None and (not isinstance(meta, dict) or self._fields.isdisjoint(meta)):
-            return around, ()
-        carrier = self._carrier(meta) if isinstance(meta, dict) else {}
+        carrier = self._carrier(meta)
         outer = {} if headers is None else self._carrier(headers)
         if not carrier and not outer:
             return around, ()
@@ -75,7 +75,7 @@ class Propagation:
         around = span.around
         if self._is_w3c and (_BAGGAGE in meta or not (around and baggage.get_all(around))):
             # What the propagators would write, which they need a multiple of the time for.
-            given = {**meta, _TRACEPARENT: span.traceparent}
+            given = {**meta, _TRACEPARENT: span.traceparent()}
             if state := span.trace_state:
                 given[_TRACESTATE] = state.to_header()
             elif _TRACESTATE in given:  # it belongs to the trace that it came with
@@ -95,7 +95,7 @@ class Propagation:
     def _carrier(self, source: Mapping[str, object]) -> dict[str, str]:
         """What the propagators may read: values that a client sent as something else can't be a context."""
         found = {}
-        for name in self._fields:
+        for name in self.fields:
             value = source.get(name)
             if isinstance(value, str):
                 found[name] = value

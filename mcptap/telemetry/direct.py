@@ -170,7 +170,6 @@ class DirectSpan(Span):
         "trace_state",
     )
 
-    seen = True
     above: SpanContext | DirectSpan | None
     trace: bytes
     number: bytes
@@ -218,8 +217,7 @@ class DirectSpan(Span):
         """See `Span`."""
         return self.number.hex()
 
-    @property
-    def traceparent(self) -> str:  # type: ignore[override]
+    def traceparent(self) -> str:
         """See `Span`."""
         return f"00-{self.trace.hex()}-{self.number.hex()}-{'01' if self.recording else '00'}"
 

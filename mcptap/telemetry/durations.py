@@ -6,14 +6,13 @@ knows beyond the default (deltas, exponential buckets, other exemplars) is left 
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from bisect import bisect_left
-from collections import deque
-from collections.abc import Callable, Mapping
+from bisect import bisect_left, bisect_right
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from opentelemetry.sdk.metrics import Exemplar
 from opentelemetry.sdk.metrics.export import (
@@ -29,13 +28,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from mcptap.telemetry import conventions as names
-from mcptap.telemetry.operation import NOTHING, SUCCESS, Attribute, Attributes, Operation
-from mcptap.telemetry.span import SERVER, Span
-
-if TYPE_CHECKING:
-    from mcptap.telemetry.metrics import Durations
+from mcptap.telemetry.operation import NOTHING, SUCCESS, Attribute, Attributes, Ending, Operation
+from mcptap.telemetry.span import SECOND, SERVER, Span
 
 _BOUNDS: Final = tuple(float(each) for each in names.DURATION_BOUNDARIES)
+_ENDS: Final = (*_BOUNDS, float("inf"))
 _MOST_SERIES: Final = 2000
 _MOST_WAITING: Final = 256
 _OVERFLOW: Final[Mapping[str, Attribute]] = {"otel.metric.overflow": True}
@@ -66,6 +63,31 @@ class _Series:
     max: float = 0.0
     exemplars: dict[int, tuple[float, int, Span]] = field(default_factory=dict)
 
+    def add(self, durations: Sequence[float]) -> int:
+        """Add some; gives how many buckets they fall into."""
+        ordered = sorted(durations)
+        self.sum += sum(ordered)
+        self.min, self.max = min(self.min, ordered[0]), max(self.max, ordered[-1])
+        counted = touched = 0
+        for bucket, bound in enumerate(_ENDS):
+            last = bisect_right(ordered, bound, counted)
+            if last > counted:
+                self.counts[bucket] += last - counted
+                counted, touched = last, touched + 1
+                if last == len(ordered):
+                    break
+        return touched
+
+    def show(self, spans: Sequence[Span], ahead: int, touched: int) -> None:
+        """Keep the last of the spans in each of so many buckets."""
+        found: dict[int, tuple[float, int, Span]] = {}
+        for span in reversed(spans):
+            if span.recording:
+                found.setdefault(bisect_left(_BOUNDS, span.seconds), (span.seconds, span.ended + ahead, span))
+                if len(found) == touched:
+                    break
+        self.exemplars |= found
+
     def point(self, now: int) -> HistogramDataPoint:
         seen, self.exemplars = self.exemplars, {}
         exemplars = [
@@ -92,52 +114,41 @@ class CountedHistogram:
     Args:
         name: Its name.
         description: What it measures.
+        lock: Is held while it changes.
     """
 
-    def __init__(self, name: str, description: str) -> None:
+    def __init__(self, name: str, description: str, lock: threading.Lock) -> None:
         self._name = name
         self._description = description
+        self._lock = lock
         self._series: dict[frozenset[tuple[str, Attribute]], _Series] = {}
-        self._of_operation: dict[Operation, _Series] = {}
-        self._lock = threading.Lock()
 
-    def record(
-        self,
-        seconds: float,
-        operation: Operation,
-        more: Attributes = NOTHING,
-        span: Span | None = None,
-        at: int | None = None,
-    ) -> None:
-        """Record a duration; beyond 2000 different attributes it is one of the rest, as in the SDK."""
-        if at is None:
-            at = time.time_ns()
+    def record(self, seconds: float, operation: Operation, more: Attributes = NOTHING) -> None:
+        """Record a duration; see `mcptap.telemetry.metrics.Durations`."""
         with self._lock:
-            series = None if more else self._of_operation.get(operation)
-            if series is None:
-                series = self._find(operation, more, at)
-            bucket = bisect_left(_BOUNDS, seconds)
-            series.counts[bucket] += 1
-            series.sum += seconds
-            if seconds < series.min:  # noqa: PLR1730 - takes a third of the time
-                series.min = seconds
-            if seconds > series.max:  # noqa: PLR1730
-                series.max = seconds
-            if span is not None and span.recording:
-                series.exemplars[bucket] = (seconds, at, span)
+            self._find(operation, more, time.time_ns()).add([seconds])
+
+    def record_all(self, spans: Sequence[Span], operation: Operation, more: Attributes, ahead: int) -> None:
+        """Record those of an operation that have ended alike, with the lock held.
+
+        Args:
+            spans: What they are, in the order in which they ended.
+            operation: The operation.
+            more: What is said of them beside that.
+            ahead: How much more nanoseconds since 1970 are than those of `time.perf_counter_ns`.
+        """
+        series = self._find(operation, more, spans[0].ended + ahead)
+        touched = series.add([(span.ended - span.started) / SECOND for span in spans])
+        series.show(spans, ahead, touched)
 
     def _find(self, operation: Operation, more: Attributes, at: int) -> _Series:
+        """The series of a duration; beyond 2000 it is one of the rest, as in the SDK."""
         attributes: Attributes = {**operation.attributes, **more}
         key = frozenset(attributes.items())
         if key not in self._series and len(self._series) >= _MOST_SERIES:
             attributes = _OVERFLOW
             key = frozenset(attributes.items())
-        series = self._series.setdefault(key, _Series(attributes, at))
-        if not more:
-            if len(self._of_operation) >= _MOST_SERIES:
-                self._of_operation.clear()
-            self._of_operation[operation] = series
-        return series
+        return self._series.setdefault(key, _Series(attributes, at))
 
     def metric(self, now: int) -> Metric | None:
         """What has been recorded so far; ``None`` if nothing has."""
@@ -158,32 +169,37 @@ class Counted:
     Attributes:
         resource: What is said of mcptap.
         scope: The instrumentation scope.
-        histograms: All of them.
+        histograms: All of them, by name.
     """
 
     resource: Resource
     scope: InstrumentationScope
-    histograms: list[CountedHistogram] = field(default_factory=list)
+    histograms: dict[str, CountedHistogram] = field(default_factory=dict)
     _counts: list[Callable[[], None]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def histogram(self, name: str, description: str) -> CountedHistogram:
         """Make a histogram."""
-        made = CountedHistogram(name, description)
-        self.histograms.append(made)
+        made = self.histograms[name] = CountedHistogram(name, description, self._lock)
         return made
 
-    def measure_by(self, server: Durations, client: Durations) -> Callable[[Span], None]:
+    def measure_by(self, server: str, client: str) -> Callable[[Span], None]:
         """See `mcptap.telemetry.metrics.Histograms`."""
         waiting: deque[Span] = deque()
+        of_server, of_client = self.histograms[server], self.histograms[client]
 
         def count() -> None:
+            alike: defaultdict[tuple[CountedHistogram, Operation, Ending | None], list[Span]]
+            alike = defaultdict(list)
             ahead = time.time_ns() - time.perf_counter_ns()
-            with contextlib.suppress(IndexError):  # another thread may take some of them
-                while True:
-                    span = waiting.popleft()
-                    histogram = server if span.kind is SERVER else client
-                    more = NOTHING if span.ending is SUCCESS else span.ending.metric_attributes()
-                    histogram.record(span.seconds, span.operation, more, span, span.ended + ahead)
+            with self._lock:
+                for span in [waiting.popleft() for _ in range(len(waiting))]:
+                    histogram = of_server if span.kind is SERVER else of_client
+                    ending = None if span.ending is SUCCESS else span.ending
+                    alike[histogram, span.operation, ending].append(span)
+                for (histogram, operation, ending), spans in alike.items():
+                    more = NOTHING if ending is None else ending.metric_attributes()
+                    histogram.record_all(spans, operation, more, ahead)
 
         def measure(span: Span) -> None:
             waiting.append(span)
@@ -198,7 +214,7 @@ class Counted:
         for count in self._counts:
             count()
         now = time.time_ns()
-        found = [metric for each in self.histograms if (metric := each.metric(now)) is not None]
+        found = [metric for each in self.histograms.values() if (metric := each.metric(now)) is not None]
         if not found:
             return collected
         if collected is None:  # else there is something in it, of the one scope that mcptap has

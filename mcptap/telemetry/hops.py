@@ -81,7 +81,7 @@ class _TracedSession:
         operation = operation_of(exchange.method, params, version, hop.transport, None, hop.server)
         span = telemetry.begin(CLIENT, operation, params, get_current() if above is None else above)
         exchange.hop = span
-        if span.seen:
+        if telemetry.tracing is not None:
             exchange.params = telemetry.propagation.with_span(params, span)
         try:
             try:
@@ -102,10 +102,10 @@ class _TracedSession:
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Pass a notification on inside a span."""
-        operation = self.hop.operation(self.session, method, params)
-        span = self.hop.telemetry.begin(CLIENT, operation, params, get_current())
-        if span.seen:
-            params = self.hop.telemetry.propagation.with_span(params, span)
+        operation, telemetry = self.hop.operation(self.session, method, params), self.hop.telemetry
+        span = telemetry.begin(CLIENT, operation, params, get_current())
+        if telemetry.tracing is not None:
+            params = telemetry.propagation.with_span(params, span)
         try:
             await self.inner.notify(method, params)
         except BaseException as error:

@@ -28,22 +28,13 @@ _COUNTERS: Final[Mapping[str, tuple[str, str]]] = {
 class Durations(Protocol):
     """A histogram of durations."""
 
-    def record(
-        self,
-        seconds: float,
-        operation: Operation,
-        more: Attributes = NOTHING,
-        span: Span | None = None,
-        at: int | None = None,
-    ) -> None:
+    def record(self, seconds: float, operation: Operation, more: Attributes = NOTHING) -> None:
         """Record one.
 
         Args:
             seconds: How long it took.
             operation: What took so long; its attributes are what the histogram tells apart,
             more: and these.
-            span: Its span, if it has one.
-            at: When it ended, in nanoseconds since 1970; ``None`` is now.
         """
 
 
@@ -53,8 +44,8 @@ class Histograms(Protocol):
     def histogram(self, name: str, description: str) -> Durations:
         """Make one."""
 
-    def measure_by(self, server: Durations, client: Durations) -> Callable[[Span], None]:
-        """Give what takes requests and notifications that have ended, and has these two record them."""
+    def measure_by(self, server: str, client: str) -> Callable[[Span], None]:
+        """Give what takes requests and notifications that have ended, for the two of these names."""
 
 
 class Instruments:
@@ -74,13 +65,12 @@ class Instruments:
 
     def __init__(self, meter: Meter, counted: Counted | None = None) -> None:
         histograms: Histograms = _Metered(meter) if counted is None else counted
-        server = histograms.histogram(names.SERVER_OPERATION_DURATION, "From arrival to answer.")
-        client = histograms.histogram(names.CLIENT_OPERATION_DURATION, "From sending to answer.")
-        session, hop = "Of a client's session.", "Of a session with the real server."
-        self.server_session = histograms.histogram(names.SERVER_SESSION_DURATION, session)
-        self.client_session = histograms.histogram(names.CLIENT_SESSION_DURATION, hop)
-        self.server_operation, self.client_operation = server, client
-        self.measure = histograms.measure_by(server, client)
+        make = histograms.histogram
+        self.server_operation = make(names.SERVER_OPERATION_DURATION, "From arrival to answer.")
+        self.client_operation = make(names.CLIENT_OPERATION_DURATION, "From sending to answer.")
+        self.server_session = make(names.SERVER_SESSION_DURATION, "Of a client's session.")
+        self.client_session = make(names.CLIENT_SESSION_DURATION, "Of a session with the real server.")
+        self.measure = histograms.measure_by(names.SERVER_OPERATION_DURATION, names.CLIENT_OPERATION_DURATION)
         self._readers: dict[str, list[Reader]] = {name: [] for name in _COUNTERS}
         for name, (unit, description) in _COUNTERS.items():
             meter.create_observable_counter(name, [self._observer(name)], unit, description)
@@ -113,13 +103,17 @@ class _Metered:
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
+        self._made: dict[str, _MeterHistogram] = {}
 
     def histogram(self, name: str, description: str) -> Durations:
-        return _MeterHistogram(self._meter, name, description)
+        made = self._made[name] = _MeterHistogram(self._meter, name, description)
+        return made
 
-    def measure_by(self, server: Durations, client: Durations) -> Callable[[Span], None]:
+    def measure_by(self, server: str, client: str) -> Callable[[Span], None]:
+        of_server, of_client = self._made[server], self._made[client]
+
         def measure(span: Span) -> None:
-            histogram = server if span.kind is SERVER else client
+            histogram = of_server if span.kind is SERVER else of_client
             histogram.record(span.seconds, span.operation, span.ending.metric_attributes(), span)
 
         return measure
@@ -135,13 +129,7 @@ class _MeterHistogram:
         )
 
     def record(
-        self,
-        seconds: float,
-        operation: Operation,
-        more: Attributes = NOTHING,
-        span: Span | None = None,
-        at: int | None = None,
+        self, seconds: float, operation: Operation, more: Attributes = NOTHING, span: Span | None = None
     ) -> None:
-        del at  # its own clock says that
         attributes = {**operation.attributes, **more}
         self._histogram.record(seconds, attributes, None if span is None else span.within())

@@ -173,7 +173,7 @@ class _Request:
     def _place(self) -> tuple[SpanContext | None, SpanContext]:
         """The parent that the client named, and the span itself."""
         interaction = self._interaction
-        context, _ = Propagation().parent_of(interaction.params, None, Context())
+        context, _ = Propagation().parent_of(meta_of(interaction.params), None, Context())
         named = get_current_span(context).get_span_context()
         parent = named if named.is_valid else None
         own = recorded_span(interaction.trace_id, interaction.span_id)

@@ -36,7 +36,8 @@ UNSET: Final = Status()
 SERVER: Final = SpanKind.SERVER
 CLIENT: Final = SpanKind.CLIENT
 
-_SECOND: Final = 1e9
+SECOND: Final = 1e9
+"""In nanoseconds."""
 
 
 class Span:
@@ -55,7 +56,6 @@ class Span:
         request_id: The JSON-RPC id of the request, where it is known.
 
     Attributes:
-        seen: Whether it is a span: then it has ids, and can be named to others.
         operation: What it is, as it is known by its end.
         around: The context that it was begun in.
         elsewhere: How many seconds of it others took, where mcptap's own time can be told.
@@ -67,7 +67,6 @@ class Span:
         trace_id: The id of its trace, 32 hexadecimal digits, and
         span_id: its own, 16 of them.
         trace_state: What vendors have said of its trace.
-        traceparent: How it is named to others (W3C Trace Context, section 3.2).
     """
 
     __slots__ = (
@@ -84,7 +83,6 @@ class Span:
         "telemetry",
     )
 
-    seen: ClassVar[bool] = False
     around: Context
     elsewhere: float | None
     ended: int
@@ -94,7 +92,6 @@ class Span:
     trace_id: str
     span_id: str
     trace_state: TraceState | None
-    traceparent: str
 
     def __init__(
         self,
@@ -120,12 +117,12 @@ class Span:
     @property
     def seconds(self) -> float:
         """How long it took."""
-        return (self.ended - self.started) / _SECOND
+        return (self.ended - self.started) / SECOND
 
     @property
     def own_seconds(self) -> float:
         """How much of that was mcptap's own time, as far as that can be told."""
-        own = (self.ended - self.started) / _SECOND - (self.elsewhere or 0.0)
+        own = (self.ended - self.started) / SECOND - (self.elsewhere or 0.0)
         return own if own > 0.0 else 0.0  # noqa: FURB136 - max() takes thrice as long
 
     def all_attributes(self) -> dict[str, Attribute]:
@@ -136,6 +133,10 @@ class Span:
         if self.elsewhere is not None:
             found[names.PROXY_DURATION] = self.own_seconds
         return found | self.attributes
+
+    def traceparent(self) -> str:
+        """How it is named to others (W3C Trace Context, section 3.2); only a span is."""
+        raise NotImplementedError
 
     def within(self) -> Context:
         """The context of what is done inside it: the span itself, and the baggage that it came with."""

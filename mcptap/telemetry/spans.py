@@ -9,23 +9,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.trace import SpanContext
 from starlette.requests import Request
 
 from mcptap.exchange import Exchange, Session
 from mcptap.model import Json
 from mcptap.player import Hit
+from mcptap.protocol import VERSION_META, meta_of
 from mcptap.tap.channel import as_result
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.channel import TracedChannel, TracedSession
 from mcptap.telemetry.context import recorded_span
 from mcptap.telemetry.operation import SUCCESS, Attribute, operation_of
 from mcptap.telemetry.span import SERVER, Span, given_up
-from mcptap.telemetry.telemetry import Telemetry, agree, version_of
+from mcptap.telemetry.telemetry import Telemetry, agree
 
 T = TypeVar("T")
 _SESSION_HEADER = "mcp-session-id"
 _NOTHING_AROUND = Context()
 """Where only mcptap begins spans, none is around what a client sends."""
+_NO_LINKS: Sequence[SpanContext] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ async def trace_request(
     """
     session, channel = exchange.session, exchange.channel
     span = _begin(scene, session, exchange.method, exchange.params, request, exchange.id)
-    if span.seen:
+    if scene.telemetry.tracing is not None:
         exchange.span = span
     token = attach(span.within()) if scene.telemetry.ambient else None
     exchange.channel = TracedChannel(channel, exchange, span)
@@ -151,14 +154,16 @@ def _begin(
     telemetry = scene.telemetry
     if telemetry not in session.heard_by:
         _hear(scene, session)
-    version = version_of(session, params)
-    around = get_current() if telemetry.ambient else _NOTHING_AROUND
+    meta = meta_of(params)
+    version = session.version if session.era == "handshake" else meta.get(VERSION_META)
+    parent, links = get_current() if telemetry.ambient else _NOTHING_AROUND, _NO_LINKS
     if request is None:
-        parent, links = telemetry.propagation.parent_of(params, None, around)
+        if not telemetry.propagation.fields.isdisjoint(meta):
+            parent, links = telemetry.propagation.parent_of(meta, None, parent)
         operation = operation_of(method, params, version, session.transport)
         about = None if session.address is None else _address(*session.address)
     else:
-        parent, links = telemetry.propagation.parent_of(params, request.headers, around)
+        parent, links = telemetry.propagation.parent_of(meta, request.headers, parent)
         http_version = request.scope.get("http_version")
         operation = operation_of(method, params, version, session.transport, http_version)
         about = _client(request)

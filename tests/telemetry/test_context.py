@@ -25,7 +25,7 @@ W3C = [TraceContextTextMapPropagator(), W3CBaggagePropagator()]
 def sent(propagation: Propagation, meta: dict[str, Any], headers: dict[str, str] | None = None) -> Any:
     """The ``_meta`` of a message on its way to the server."""
     tracing = DirectTracing(lambda _: None, Resource({}), InstrumentationScope("test"), DEFAULT_ON)
-    parent, _ = propagation.parent_of({"_meta": meta}, headers, Context())
+    parent, _ = propagation.parent_of(meta, headers, Context())
     telemetry = Telemetry(tracing, propagation=propagation)
     span = telemetry.begin(CLIENT, operation_of("ping", None, None, "stdio"), None, parent)
     return (propagation.with_span({"_meta": meta}, span) or {})["_meta"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -96,21 +97,27 @@ def test_attributes_that_never_end_are_summed_up(monkeypatch: pytest.MonkeyPatch
 def test_the_last_sampled_span_of_a_bucket_is_its_exemplar_until_it_is_collected() -> None:
     measured, operation = Measured(counted=True), operation_of("ping", None, None, "stdio")
 
-    def spans(sampler: Any) -> list[Any]:
-        telemetry = Telemetry(DirectTracing(lambda _: None, RESOURCE, SCOPE, sampler))
-        return [telemetry.begin(SpanKind.SERVER, operation, None, Context()) for _ in range(2)]
+    def span(sampler: Any, seconds: float) -> Any:
+        telemetry = Telemetry(DirectTracing(lambda _: None, RESOURCE, SCOPE, sampler), measured.instruments)
+        span = telemetry.begin(SpanKind.SERVER, operation, None, Context())
+        span.started -= int(seconds * 1e9)
+        span.end()
+        return span
 
-    (first, last), (unsampled, _) = spans(ALWAYS_ON), spans(ALWAYS_OFF)
-    for span in (first, last, unsampled):
-        measured.instruments.server_operation.record(0.3, operation, span=span)
+    long = span(ALWAYS_ON, 20.0)
+    _, last, _ = span(ALWAYS_ON, 0.3), span(ALWAYS_ON, 0.3), span(ALWAYS_OFF, 0.3)
+    before = time.time_ns()
 
     def exemplars() -> list[Any]:
         (point,) = measured.metrics()["mcp.server.operation.duration"].data.data_points
-        return list(point.exemplars)
+        assert point.count == 4
+        return sorted(point.exemplars, key=lambda each: each.value)
 
-    (exemplar,) = exemplars()
-    assert (exemplar.value, f"{exemplar.span_id:016x}") == (0.3, last.span_id)
-    assert f"{exemplar.trace_id:032x}" == last.trace_id
+    for exemplar, one in zip(exemplars(), (last, long), strict=True):
+        assert exemplar.value == one.seconds
+        assert f"{exemplar.span_id:016x}" == one.span_id
+        assert f"{exemplar.trace_id:032x}" == one.trace_id
+        assert 0 <= before - exemplar.time_unix_nano < 60e9
     assert exemplars() == []
 
 

@@ -123,5 +123,5 @@ def test_the_bytes_of_our_own_spans_say_the_same_as_their_readable_form(
     span.end(ending)
     readable = [each.readable() for each in ended]
     assert ExportTraceServiceRequest.FromString(encode_direct(ended)) == encode_spans(readable)
-    assert span.traceparent == f"00-{span.trace_id}-{span.span_id}-01"
+    assert span.traceparent() == f"00-{span.trace_id}-{span.span_id}-01"
     assert (parent is None) == (readable[-1].parent is None)
