@@ -75,7 +75,8 @@ class Propagation:
         around = span.around
         if self._is_w3c and (_BAGGAGE in meta or not (around and baggage.get_all(around))):
             # What the propagators would write, which they need a multiple of the time for.
-            given = {**meta, _TRACEPARENT: span.traceparent()}
+            given = {**meta}
+            given[_TRACEPARENT] = span.traceparent()
             if state := span.trace_state:
                 given[_TRACESTATE] = state.to_header()
             elif _TRACESTATE in given:  # it belongs to the trace that it came with
@@ -90,7 +91,9 @@ class Propagation:
             given = {**meta, **carrier}
             if _TRACESTATE not in carrier:
                 given.pop(_TRACESTATE, None)
-        return {**params, META: given} if params else {META: given}
+        sent = {**params} if params else {}
+        sent[META] = given
+        return sent
 
     def _carrier(self, source: Mapping[str, object]) -> dict[str, str]:
         """What the propagators may read: values that a client sent as something else can't be a context."""

@@ -79,8 +79,8 @@ class _TracedSession:
         above: Span | None = exchange.span  # type: ignore[assignment]
         version = version_of(exchange.session, params)
         operation = operation_of(exchange.method, params, version, hop.transport, None, hop.server)
-        span = telemetry.begin(CLIENT, operation, params, get_current() if above is None else above)
-        exchange.hop = span
+        begin = telemetry.begin  # to call it right there, Python would look for a method first
+        exchange.hop = span = begin(CLIENT, operation, params, get_current() if above is None else above)
         if telemetry.tracing is not None:
             exchange.params = telemetry.propagation.with_span(params, span)
         try:

@@ -159,11 +159,12 @@ class Span:
         if result is not None and ("isError" in result or telemetry.capture_content):
             ending = self._ending(result)
         self.ending = ending
-        if telemetry.measure is not None:
-            telemetry.measure(self)
+        if (measure := telemetry.measure) is not None:
+            measure(self)
         if self.recording:
             self.status = UNSET if ending is SUCCESS else self._status(ending)
-            telemetry.take(self)
+            take = telemetry.take  # to call it right there, Python would look for a method first
+            take(self)
 
     def _ending(self, result: Json) -> Ending:
         """How it ended with a result, which is shown where the user asks for it."""
