@@ -134,6 +134,7 @@ class Exchange:
         cancelled: Gives the params of the client's cancel notification, once it has cancelled.
         span: The span that stands for it, where telemetry is on, and
         hop: the one that stands for its way to the real server, or what is measured of that.
+        operation: What telemetry knows it as, where it is a client's own.
         notes: What a backend or a recorder has to say about it, for telemetry: ``hit``, ``repeat``,
             ``miss``, ``replayed`` (the recorded interaction), ``cassette``, ``seq``, ``gap``, ``outcome``
             (why it was recorded as having no answer).
@@ -153,6 +154,7 @@ class Exchange:
     cancelled: Callable[[], Json | None] = lambda: None
     span: SpanIds | None = None
     hop: SpanIds | None = None
+    operation: object = None
     notes: dict[str, Any] = field(default_factory=dict)
     tolerated: type[UnansweredError] | tuple[()] = ()
 

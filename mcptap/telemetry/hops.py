@@ -14,6 +14,7 @@ from mcptap.model import Json, Target
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.metrics import Durations
 from mcptap.telemetry.operation import (
+    MOST_KNOWN,
     SUCCESS,
     Attribute,
     Operation,
@@ -37,6 +38,7 @@ class TracedHop:
         telemetry: Where spans and metrics go.
         transport: How the real server is reached, and
         server: where, if it has an address.
+        onwards: What operations of clients are on their way to the server.
     """
 
     def __init__(self, backend: Backend, telemetry: Telemetry, target: Target | None) -> None:
@@ -44,6 +46,7 @@ class TracedHop:
         self.telemetry = telemetry
         self.transport = "memory" if target is None else target.transport
         self.server = server_of(target)
+        self.onwards: dict[Operation, Operation] = {}
 
     @contextlib.asynccontextmanager
     async def session(self, session: Session) -> AsyncIterator[BackendSession]:
@@ -61,6 +64,15 @@ class TracedHop:
         version = version_of(session, params)
         return operation_of(method, params, version, self.transport, None, self.server)
 
+    def onward(self, exchange: Exchange) -> Operation:
+        """A request on its way to the server; the next of the same operation is found in ``onwards``."""
+        found, asked = self.operation(exchange.session, exchange.method, exchange.params), exchange.operation
+        if isinstance(asked, Operation) and asked.name == found.name:
+            if len(self.onwards) >= MOST_KNOWN:
+                self.onwards.clear()
+            self.onwards[asked] = found
+        return found
+
     def attributes(self, session: Session) -> dict[str, Attribute]:
         """The way to the server, as the conventions describe it."""
         return connection_attributes(session.version, self.transport, None, self.server)
@@ -77,8 +89,10 @@ class _TracedSession:
         hop, params = self.hop, exchange.params
         telemetry = hop.telemetry
         above: Span | None = exchange.span  # type: ignore[assignment]
-        version = version_of(exchange.session, params)
-        operation = operation_of(exchange.method, params, version, hop.transport, None, hop.server)
+        asked: Operation | None = exchange.operation  # type: ignore[assignment]
+        operation = None if asked is None else hop.onwards.get(asked)
+        if operation is None or (operation.named and (not params or params.get("name") != operation.name)):
+            operation = hop.onward(exchange)
         begin = telemetry.begin  # to call it right there, Python would look for a method first
         exchange.hop = span = begin(CLIENT, operation, params, get_current() if above is None else above)
         if telemetry.tracing is not None:

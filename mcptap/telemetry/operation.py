@@ -23,7 +23,8 @@ WITH_URI: Final = frozenset(
 """The methods whose params name a resource."""
 _TARGET_ATTRIBUTE: Final = {"tools/call": names.TOOL, "prompts/get": names.PROMPT}
 _NO_CODE: Final = "_OTHER"
-_MOST_KNOWN: Final = 1024
+MOST_KNOWN: Final = 1024
+"""So many operations are kept."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -36,12 +37,16 @@ class Operation:
         span_name: ``{method} {target}``, with a target only where there are few.
         attributes: Those of the spans and of the metrics.
         has_uri: Whether the params name a resource.
+        named: Whether the params have a name that tells it from others, and
+        name: that, if it can be one.
     """
 
     method: str
     span_name: str
     attributes: Attributes
     has_uri: bool = False
+    named: bool = False
+    name: str | None = None
 
 
 _KNOWN: Final[dict[tuple[str, str | None, str | None, str, str | None, Server | None], Operation]] = {}
@@ -73,7 +78,7 @@ def operation_of(
     key = (method, target, version, transport, http_version, server)
     known = _KNOWN.get(key)
     if known is None:
-        if len(_KNOWN) >= _MOST_KNOWN:
+        if len(_KNOWN) >= MOST_KNOWN:
             _KNOWN.clear()
         known = _KNOWN[key] = _operation(*key)
     return known
@@ -94,7 +99,7 @@ def _operation(
         attributes[names.OPERATION] = names.EXECUTE_TOOL
     attributes |= connection_attributes(version, transport, http_version, server)
     name = f"{method} {target}" if target else method
-    return Operation(method, name, attributes, method in WITH_URI)
+    return Operation(method, name, attributes, method in WITH_URI, method in _TARGET_ATTRIBUTE, target)
 
 
 def connection_attributes(

@@ -15,12 +15,12 @@ from starlette.requests import Request
 from mcptap.exchange import Exchange, Session
 from mcptap.model import Json
 from mcptap.player import Hit
-from mcptap.protocol import VERSION_META, meta_of
+from mcptap.protocol import META, VERSION_META
 from mcptap.tap.channel import as_result
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.channel import TracedChannel, TracedSession
 from mcptap.telemetry.context import recorded_span
-from mcptap.telemetry.operation import SUCCESS, Attribute, operation_of
+from mcptap.telemetry.operation import NOTHING, SUCCESS, Attribute, operation_of
 from mcptap.telemetry.span import SERVER, Span, given_up
 from mcptap.telemetry.telemetry import Telemetry, agree
 
@@ -91,6 +91,7 @@ async def trace_request(
     """
     session, channel = exchange.session, exchange.channel
     span = _begin(scene, session, exchange.method, exchange.params, request, exchange.id)
+    exchange.operation = span.operation
     if scene.telemetry.tracing is not None:
         exchange.span = span
     token = attach(span.within()) if scene.telemetry.ambient else None
@@ -157,7 +158,9 @@ def _begin(
     telemetry = scene.telemetry
     if telemetry not in session.heard_by:
         _hear(scene, session)
-    meta = meta_of(params)
+    meta = params.get(META) if params else None
+    if not isinstance(meta, dict):
+        meta = NOTHING
     version = session.version if session.era == "handshake" else meta.get(VERSION_META)
     parent, links = get_current() if telemetry.ambient else _NOTHING_AROUND, _NO_LINKS
     if request is None:
