@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+_SIGNALS = ("", "TRACES_")
 _W3C = [TraceContextTextMapPropagator, W3CBaggagePropagator]
 
 
@@ -35,7 +37,12 @@ def http_send(exporter: Any) -> Callable[[bytes], Any] | None:
 
 
 def is_plain(exporter: Any) -> bool:
-    """Whether an HTTP exporter sends to a plain URL, with no proxy, user or session that is not its own."""
+    """Whether an HTTP exporter of spans sends to a plain URL, by no proxy and without others' session or user.
+
+    A credential provider's session may be like any other, but for what it puts in the requests.
+    """
+    if any(os.environ.get(f"OTEL_PYTHON_EXPORTER_OTLP_HTTP_{each}CREDENTIAL_PROVIDER") for each in _SIGNALS):
+        return False
     from requests import Session  # noqa: PLC0415 - slow
     from requests.utils import get_environ_proxies, get_netrc_auth  # noqa: PLC0415
 

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from opentelemetry.context import Context
@@ -27,12 +28,16 @@ REJECTING.partial_success.error_message = "too old"
 
 
 @contextlib.contextmanager
-def answering(status: int, body: bytes = b"", **headers: str) -> Iterator[str]:
-    """Something that gives every request the same answer."""
+def answering(
+    status: int, body: bytes = b"", asked: list[str | None] | None = None, **headers: str
+) -> Iterator[str]:
+    """Something that gives every request the same answer, and keeps who has asked."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
+            if asked is not None:
+                asked.append(self.headers["authorization"])
             self.send_response(status)
             for name, value in {**headers, "content-length": str(len(body))}.items():
                 self.send_header(name, value)
@@ -138,3 +143,28 @@ def test_an_exporter_that_wants_to_end_the_process_ends_nothing() -> None:
 )
 def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert without_secrets(url) == shown
+
+
+@pytest.mark.parametrize("signal", ["", "TRACES_"])
+def test_what_a_credential_provider_says_goes_along(
+    signal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(tmp_path, "vault_of_test.py").write_text(
+        "from requests import Session\n"
+        "def session():\n"
+        "    made = Session()\n"
+        "    made.headers['authorization'] = 'Bearer of-the-vault'\n"
+        "    return made\n"
+    )
+    about = Path(tmp_path, "vault_of_test-1.dist-info")
+    about.mkdir()
+    Path(about, "METADATA").write_text("Name: vault-of-test\nVersion: 1\n")
+    Path(about, "entry_points.txt").write_text(
+        "[opentelemetry_otlp_credential_provider]\nvault = vault_of_test:session\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv(f"OTEL_PYTHON_EXPORTER_OTLP_HTTP_{signal}CREDENTIAL_PROVIDER", "vault")
+    asked: list[str | None] = []
+    with answering(200, asked=asked) as address:
+        assert told(f"http://{address}") == []
+    assert asked == ["Bearer of-the-vault"]
