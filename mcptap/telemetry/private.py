@@ -37,7 +37,7 @@ def http_send(exporter: Any) -> Callable[[bytes], Any] | None:
 
 
 def is_plain(exporter: Any) -> bool:
-    """Whether an HTTP exporter of spans sends to a plain URL, by no proxy and without others' session or user.
+    """Whether an exporter sends spans to a plain URL, by no proxy, for no user and in a session of its own.
 
     A credential provider's session may be like any other, but for what it puts in the requests.
     """
