@@ -55,8 +55,8 @@ _LAST_WORDS = 1.0
 
 
 def report_to_stderr(line: str) -> None:
-    """Print a line for the user where it can't disturb the protocol."""
-    print(f"mcptap: {line}", file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
+    """Print a line for the user where it can't disturb the protocol, whole, whichever threads do so too."""
+    print(f"mcptap: {line}\n", end="", file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
 
 
 class Tap(FastMCP[Any]):
