@@ -129,6 +129,7 @@ class Exchange:
         channel: The way to the client inside this request.
         sent_at: When a backend sent it upstream (`time.perf_counter`), and
         answered_at: when the answer was there; ``None`` where there was no upstream.
+        waited: Seconds that the server was waited for beside that, for what had to be asked before.
         sent_as: The JSON-RPC id that a backend sent it with, and
         sent_in: the upstream's own id of the session, where the transport has such ids.
         cancelled: Gives the params of the client's cancel notification, once it has cancelled.
@@ -149,6 +150,7 @@ class Exchange:
     headers: Mapping[str, str] = field(default_factory=dict)
     sent_at: float | None = None
     answered_at: float | None = None
+    waited: float = 0.0
     sent_as: str | int | None = None
     sent_in: str | None = None
     cancelled: Callable[[], Json | None] = lambda: None
@@ -179,9 +181,17 @@ class Exchange:
         )
 
     def took_as_long_as(self, other: Exchange) -> None:
-        """Take over when a request in this one's place was sent, the first time, and answered, the last."""
+        """Take over when a request in this one's place was sent, the first time, and answered, the last.
+
+        If it isn't answered yet, nor is this one by the server.
+        """
         self.sent_at = other.sent_at if self.sent_at is None else self.sent_at
         self.answered_at = other.answered_at
+
+    def had_to_wait_for(self, other: Exchange) -> None:
+        """Note how long a request took that had to be answered before this one could be."""
+        if other.sent_at is not None and other.answered_at is not None:
+            self.waited += other.answered_at - other.sent_at
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Send a notification to the client inside this request (see `Channel.notify`)."""

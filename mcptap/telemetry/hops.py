@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from opentelemetry.context import get_current
+from opentelemetry.context import Context, get_current
 
 from mcptap.exchange import Backend, BackendSession, Exchange, Session
 from mcptap.model import Json, Target
@@ -22,7 +22,7 @@ from mcptap.telemetry.operation import (
     operation_of,
     server_of,
 )
-from mcptap.telemetry.span import CLIENT, Span, given_up
+from mcptap.telemetry.span import CLIENT, Span, given_up, inside
 from mcptap.telemetry.telemetry import Telemetry, agree, version_of
 
 
@@ -94,7 +94,7 @@ class _TracedSession:
         if operation is None or (operation.named and (not params or params.get("name") != operation.name)):
             operation = hop.onward(exchange)
         begin = telemetry.begin  # to call it right there, Python would look for a method first
-        exchange.hop = span = begin(CLIENT, operation, params, get_current() if above is None else above)
+        exchange.hop = span = begin(CLIENT, operation, params, _around(telemetry) if above is None else above)
         if telemetry.tracing is not None:
             exchange.params = telemetry.propagation.with_span(params, span)
         try:
@@ -117,7 +117,7 @@ class _TracedSession:
     async def notify(self, method: str, params: Json | None) -> None:
         """Pass a notification on inside a span."""
         operation, telemetry = self.hop.operation(self.session, method, params), self.hop.telemetry
-        span = telemetry.begin(CLIENT, operation, params, get_current())
+        span = telemetry.begin(CLIENT, operation, params, _around(telemetry))
         if telemetry.tracing is not None:
             params = telemetry.propagation.with_span(params, span)
         try:
@@ -126,6 +126,11 @@ class _TracedSession:
             span.raised(error, "disconnected")
             raise
         span.end()
+
+
+def _around(telemetry: Telemetry) -> Context | Span:
+    """What is around that which goes to the server without being a client's request."""
+    return get_current() if telemetry.ambient else inside.get() or get_current()
 
 
 class MeasuredSessions:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any, TypeVar
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -21,7 +22,7 @@ from mcptap.telemetry import conventions as names
 from mcptap.telemetry.channel import TracedChannel, TracedSession
 from mcptap.telemetry.context import recorded_span
 from mcptap.telemetry.operation import NOTHING, SUCCESS, Attribute, operation_of
-from mcptap.telemetry.span import SERVER, Span, given_up
+from mcptap.telemetry.span import SECOND, SERVER, Span, given_up, inside
 from mcptap.telemetry.telemetry import Telemetry, agree
 
 T = TypeVar("T")
@@ -94,7 +95,8 @@ async def trace_request(
     exchange.operation = span.operation
     if scene.telemetry.tracing is not None:
         exchange.span = span
-    token = attach(span.within()) if scene.telemetry.ambient else None
+    outer = attach(span.within()) if scene.telemetry.ambient else None
+    token = inside.set(span)
     exchange.channel = traced = _NEW(TracedChannel)
     traced.channel, traced.exchange, traced.span = channel, exchange, span
     try:
@@ -102,10 +104,15 @@ async def trace_request(
             result = await answer()
         finally:
             exchange.channel = channel  # else request and channel would hold each other until a collection
-            if token is not None:
-                detach(token)
-            sent, answered = exchange.sent_at, exchange.answered_at
-            span.elsewhere = 0.0 if sent is None or answered is None else answered - sent
+            inside.reset(token)
+            if outer is not None:
+                detach(outer)
+            elsewhere, sent, answered = exchange.waited, exchange.sent_at, exchange.answered_at
+            if sent is not None:  # maybe before this came, where it goes on with an earlier one
+                begun = span.started / SECOND
+                until = perf_counter() if answered is None else answered
+                elsewhere += until - (sent if sent > begun else begun)  # noqa: FURB136 - as fast as it gets
+            span.elsewhere = elsewhere
             if exchange.notes:
                 _tell_notes(scene, exchange.notes, span)
     except BaseException as error:
@@ -134,14 +141,17 @@ async def trace_notification(
 ) -> T:
     """Pass a client's notification on inside a span."""
     span = _begin(scene, session, method, params, request)
-    token = attach(span.within())
+    outer = attach(span.within()) if scene.telemetry.ambient else None
+    token = inside.set(span)
     try:
         result = await pass_on()
     except BaseException as error:
         span.raised(error, "disconnected")
         raise
     finally:
-        detach(token)
+        inside.reset(token)
+        if outer is not None:
+            detach(outer)
     span.end()
     return result
 

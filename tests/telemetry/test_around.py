@@ -103,7 +103,12 @@ def test_a_modern_client_of_a_handshake_server_has_spans_of_its_own_era() -> Non
         assert (span.kind, span.parent, span.status) == ("SERVER", told.root(what), "UNSET"), what
         assert span.attributes["mcp.protocol.version"] == "2026-07-28"
     discovered = received.in_trace(told.trace("discover"))
-    assert ("CLIENT", "initialize") in _kinds_and_names(discovered)
+    assert _kinds_and_names(discovered[1:]) == [
+        ("CLIENT", "server/discover"),
+        ("CLIENT", "initialize"),
+        ("CLIENT", "notifications/initialized"),
+    ]
+    _assert_all_inside(discovered)
     echo, hop = received.in_trace(told.trace("echo"))
     assert _kinds_and_names([echo, hop]) == [("SERVER", "tools/call echo"), ("CLIENT", "tools/call echo")]
     assert hop.attributes["mcp.protocol.version"] == "2025-11-25"
@@ -137,7 +142,11 @@ def test_a_miss_that_is_forwarded_has_a_hop_to_the_server(tmp_path: Path, *, rec
         asyncio.run(work())
     (known,) = received.in_trace(told.trace("known"))
     assert known.attributes["mcptap.match"] == "hit"
-    span, hop, question, passed_on = received.in_trace(told.trace("new"))
+    span, initialize, initialized, hop, question, passed_on = received.in_trace(told.trace("new"))
+    assert _kinds_and_names([initialize, initialized]) == [
+        ("CLIENT", "initialize"), ("CLIENT", "notifications/initialized"),
+    ]  # fmt: skip
+    _assert_all_inside([span, initialize, initialized, hop])
     assert _kinds_and_names([span, hop]) == [("SERVER", "tools/call ask"), ("CLIENT", "tools/call ask")]
     assert (span.attributes["mcptap.match"], span.attributes["mcptap.replayed"]) == ("miss", False)
     assert span.status == "UNSET"
@@ -150,6 +159,40 @@ def test_a_miss_that_is_forwarded_has_a_hop_to_the_server(tmp_path: Path, *, rec
     recorded = [each["_meta"] for each in _params(cassette) if told.trace("new") in str(each.get("_meta"))]
     sent = f"00-{told.trace('new')}-{told.root('new')}-01"
     assert [each["traceparent"] for each in recorded] == ([sent] if record else []), "as the client sent it"
+    lines = [json.loads(line) for line in cassette.read_text().splitlines()]
+    traces = [each.get("trace_id") for each in lines if each.get("method") == "initialize"]
+    assert (traces[-1] == told.trace("new")) is record
+
+
+def test_what_a_bridge_asks_for_itself_is_in_the_trace_of_the_request_that_needs_it() -> None:
+    told = Told()
+    with collector("http/protobuf") as received:
+
+        async def work() -> None:
+            arguments = ["proxy", "--bridge", "auto", "--", *WIRE, "--era", "handshake"]
+            async with tapped("stdio", "modern", received, *arguments) as client:
+                await client.call("echo", {"text": "hi"}, meta=told.meta("echo"))
+
+        asyncio.run(work())
+    spans = received.in_trace(told.trace("echo"))
+    assert _kinds_and_names(spans) == [
+        ("SERVER", "tools/call echo"),
+        ("CLIENT", "server/discover"),
+        ("CLIENT", "initialize"),
+        ("CLIENT", "notifications/initialized"),
+        ("CLIENT", "tools/call echo"),
+    ]
+    _assert_all_inside(spans)
+
+
+def _assert_all_inside(spans: list[ReceivedSpan]) -> None:
+    """The first is around all the others, and none of the time of those is mcptap's own."""
+    around, *inside = spans
+    assert {each.parent for each in inside} == {around.span_id}
+    took = sum(each.ended - each.started for each in inside if not each.name.startswith("notifications"))
+    own = around.attributes["mcptap.proxy.duration"]
+    assert own <= (around.ended - around.started - took) / 1e9 + 0.05
+    assert own > 0
 
 
 def _params(path: Path) -> list[dict[str, Any]]:

@@ -93,15 +93,24 @@ class _FallbackSession:
             if self._live is None:
                 live: BackendSession = await self._tasks.start(self._host)
                 if self._initialize is not None and exchange is not self._initialize:
-                    await self._begin(live, self._initialize)
+                    await self._begin(live, self._initialize, exchange)
                 self._live = live
         return self._live
 
-    async def _begin(self, live: BackendSession, initialize: Exchange) -> None:
-        method, params = initialize.method, initialize.params
-        await live.request(
-            Exchange(self._session, method, params, NoChannel(), id=initialize.id, headers=initialize.headers)
+    async def _begin(self, live: BackendSession, initialize: Exchange, exchange: Exchange) -> None:
+        again = Exchange(
+            self._session,
+            initialize.method,
+            initialize.params,
+            NoChannel(),
+            id=initialize.id,
+            headers=initialize.headers,
+            span=exchange.span,
         )
+        try:
+            await live.request(again)
+        finally:
+            exchange.had_to_wait_for(again)
         if self._initialized:
             await live.notify(_INITIALIZED, None)
 

@@ -272,13 +272,13 @@ class Bridge:
                 if key.startswith(RESERVED_META_PREFIX)
             }
             try:
-                self._speaks_modern = await self._probe(downstream, exchange.session, meta) or None
+                self._speaks_modern = await self._probe(downstream, exchange.session, exchange, meta) or None
             except McptapError:
                 return True
             return bool(self._speaks_modern)
 
-    async def _probe(self, downstream: Downstream, session: Session, meta: Json) -> bool:
-        """Ask the server, unrecorded, whether it speaks the modern era.
+    async def _probe(self, downstream: Downstream, session: Session, exchange: Exchange, meta: Json) -> bool:
+        """Ask the server, unrecorded, whether it speaks the modern era, before a request goes to it.
 
         Raises:
             McptapError: It can't be reached.
@@ -292,6 +292,8 @@ class Bridge:
             downstream.drop(session)  # it may have ended with the connection
         except RpcError:
             pass
+        finally:
+            exchange.had_to_wait_for(probe)
         return False
 
     async def _open(self, client: _Client, exchange: Exchange, way: Way, refused: RpcError | None) -> None:
@@ -332,7 +334,7 @@ class Bridge:
         host = downstream.sibling()
         if isinstance(refused, UnintelligibleError):
             session = host.new_session("modern", exchange.session.client)
-            if not await self._probe(host, session, to_modern.envelope(exchange.params)):
+            if not await self._probe(host, session, exchange, to_modern.envelope(exchange.params)):
                 self._around.trouble(UpstreamError(str(refused)))
                 raise refused
         return host

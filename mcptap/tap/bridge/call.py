@@ -58,6 +58,7 @@ class Call:
         first: The client's request that began it.
         carrier: The client's request that waits for it now; ``None`` while the client is asked.
         asks: What the server asks meanwhile, by key; those that the client has answered are gone.
+        upstream: What the server is asked.
         start: Sends the request; what is asked before that is asked first.
         wants_urls: Whether the client is sent to URLs before the server is asked again.
         resumed: To be called when the client has come back.
@@ -67,6 +68,7 @@ class Call:
         self.first = first
         self.carrier: Exchange | None = None
         self.asks: dict[str, Ask] = {}
+        self.upstream: Exchange | None = None
         self.start: Callable[[], object] | None = None
         self.wants_urls = False
         self.resumed: Callable[[], None] = lambda: None

@@ -190,6 +190,7 @@ class ModernClient:
         call = Call(exchange)
         method, params = exchange.method, to_handshake.request(exchange.method, exchange.params)
         upstream = exchange.another(self._session, method, params, _CallChannel(self, call), call.cancelled)
+        call.upstream = upstream
         self._calls.append(call)
         call.start = lambda: self._around.tasks.start_soon(self._run, call, upstream, way)
         if exchange.method in INPUT_METHODS:
@@ -202,7 +203,6 @@ class ModernClient:
         try:
             await call.run(lambda: way.request(self._host, upstream))
         finally:
-            (call.carrier or call.first).took_as_long_as(upstream)
             if not call.over:
                 call.settle(RpcError.of(INVALID_PARAMS, "The request was taken back"))
             self._calls.remove(call)
@@ -224,6 +224,8 @@ class ModernClient:
                 call.ask(Ask("elicitation/create", params, of_session=False))
             result = None
         finally:
+            if call.upstream is not None:
+                exchange.took_as_long_as(call.upstream)
             if call.over:
                 self._keep_asks_of_session(call)
         if result is not None:
@@ -297,7 +299,10 @@ class ModernClient:
     async def _ask_server(self, exchange: Exchange, way: Way, method: str, params: Json) -> Json:
         """A request that the client has no part in, though it is needed for one of the client's."""
         own = Exchange(self._session, method, params, _SessionChannel(self), span=exchange.span)
-        return await way.request(self._host, own)
+        try:
+            return await way.request(self._host, own)
+        finally:
+            exchange.had_to_wait_for(own)
 
 
 class _SessionChannel:
