@@ -174,23 +174,28 @@ class _HttpLink:
     async def _stream(self, response: httpx2.Response, request_id: Id) -> None:
         """Read a request's stream to its answer, resuming it where the server makes that possible."""
         position = _Position()
+        if await self._events(response, position, request_id):
+            return
+        position.moved()
         attempts = 0
-        while True:
-            if await self._events(response, position, request_id):
-                return
-            attempts = 0 if position.moved() else attempts + 1
-            if position.last_event is None or attempts > _RECONNECTS:
-                self._receiver.failed(request_id, f"the stream from {self._url} ended without an answer")
-                return
+        failure = ended = f"the stream from {self._url} ended without an answer"
+        while position.last_event is not None and attempts < _RECONNECTS:
             await anyio.sleep(position.retry)
             headers = {**self._session_headers, **_STREAM_HEADERS, _LAST_EVENT: position.last_event}
-            with contextlib.suppress(httpx2.HTTPError):
+            failure = ended
+            try:
                 async with self._client.stream("GET", self._url, headers=headers) as resumed:
                     if not resumed.is_success:
-                        self._receiver.failed(request_id, explain_status(self._url, resumed))
-                        return
+                        # The endpoint took the POST: no advice on its path or on credentials would help.
+                        status = f"{resumed.status_code} {resumed.reason_phrase}".rstrip()
+                        failure = f"{ended}, and can't be resumed: {self._url} answered {status}"
+                        break
                     if await self._events(resumed, position, request_id):
                         return
+            except httpx2.HTTPError as error:
+                failure = f"{ended}, and can't be resumed: {explain_failure(self._url, error)}"
+            attempts = 0 if position.moved() else attempts + 1
+        self._receiver.failed(request_id, failure)
 
     async def _listen(self) -> None:
         """Hold the stream for what the server says outside any request, as long as it offers one."""
