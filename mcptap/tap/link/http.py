@@ -59,6 +59,7 @@ class _HttpLink:
         self._session_headers: dict[str, str] = {}
         self._posts: dict[Id, tuple[anyio.CancelScope, bool]] = {}
         self._before: anyio.Event | None = None
+        self._taken_back: set[Id] = set()
 
     @property
     def session_id(self) -> str | None:
@@ -94,6 +95,8 @@ class _HttpLink:
         scope, modern = self._posts.get(request_id, (None, False))
         if scope is not None and modern:
             scope.cancel()
+        elif scope is not None:
+            self._taken_back.add(request_id)
         return modern
 
     async def _send(
@@ -123,6 +126,7 @@ class _HttpLink:
                     self._before = None
             if request_id is not None:
                 self._posts.pop(request_id, None)
+                self._taken_back.discard(request_id)
         if frame.get("method") == "notifications/initialized":
             self._tasks.start_soon(self._listen)
 
@@ -172,7 +176,10 @@ class _HttpLink:
         return True
 
     async def _stream(self, response: httpx2.Response, request_id: Id) -> None:
-        """Read a request's stream to its answer, resuming it where the server makes that possible."""
+        """Read a request's stream to its answer, resuming it where the server makes that possible.
+
+        Of a request that was taken back nobody waits for the answer any more.
+        """
         position = _Position()
         if await self._events(response, position, request_id):
             return
@@ -195,6 +202,8 @@ class _HttpLink:
             except httpx2.HTTPError as error:
                 failure = f"{ended}, and can't be resumed: {explain_failure(self._url, error)}"
             attempts = 0 if position.moved() else attempts + 1
+            if request_id in self._taken_back:
+                break
         self._receiver.failed(request_id, failure)
 
     async def _listen(self) -> None:

@@ -41,7 +41,9 @@ class Upstream:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 frame = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                if frame["method"] == "call":
+                if "id" not in frame:
+                    self.send(202, "text/plain", "")
+                elif frame["method"] == "call":
                     self.stream()
                 else:
                     answer = {"jsonrpc": "2.0", "id": frame["id"], "result": {}}
@@ -184,6 +186,21 @@ async def test_a_server_that_refuses_to_resume_a_stream_is_told_with_its_status(
     refusal = f"{upstream.url} answered 404 Not Found"
     assert outcome == f"{ended(upstream.url)}, and can't be resumed: {refusal}"
     assert upstream.resumed_from == ["a"]
+
+
+async def test_the_stream_of_a_request_that_was_taken_back_is_not_resumed_for_ever() -> None:
+    with Upstream(*[event(f"event-{number}") for number in range(1000)]) as upstream:
+        heard = Heard()
+        async with (
+            http_client(upstream.url, None, None) as client,
+            http_opener(client, upstream.url)(heard) as link,
+        ):
+            link.send(request(1, "call"))
+            with anyio.fail_after(_PATIENCE):
+                await heard.a_pause.wait()
+            link.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}})
+            assert await heard.of(1) == ended(upstream.url)
+    assert len(upstream.resumed_from) < 100
 
 
 async def test_a_server_that_goes_away_in_mid_request_is_named_and_used_again_when_it_is_back() -> None:
