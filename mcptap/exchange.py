@@ -6,11 +6,11 @@ combine, because none of them knows what is on the other side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from mcptap.model import Era, Json
 
@@ -24,6 +24,10 @@ taken_back: ContextVar[Callable[[], Json | None]] = ContextVar("mcptap_taken_bac
 
 client_address: ContextVar[tuple[str, int] | None] = ContextVar("mcptap_client_address", default=None)
 """The host and port of the client whose connection is served here, where its requests don't name them."""
+
+T = TypeVar("T")
+asked_for: ContextVar[Exchange | None] = ContextVar("mcptap_asked_for", default=None)
+"""The client's request that needs what the current task asks the server by itself, for telemetry."""
 
 given_id: ContextVar[str | int | None] = ContextVar("mcptap_given_id", default=None)
 """The JSON-RPC id that the current task's last request was sent with, for telemetry."""
@@ -180,12 +184,14 @@ class Exchange:
             notes=self.notes,
         )
 
-    def took_as_long_as(self, other: Exchange) -> None:
+    def took_as_long_as(self, other: Exchange, since: float = 0.0) -> None:
         """Take over when a request in this one's place was sent, the first time, and answered, the last.
 
-        If it isn't answered yet, nor is this one by the server.
+        If it isn't answered yet, nor is this one by the server; and one that was sent before this one was
+        there counts from then on, which is ``since``.
         """
-        self.sent_at = other.sent_at if self.sent_at is None else self.sent_at
+        if self.sent_at is None and other.sent_at is not None:
+            self.sent_at = max(other.sent_at, since)
         self.answered_at = other.answered_at
 
     def had_to_wait_for(self, other: Exchange) -> None:
@@ -200,6 +206,15 @@ class Exchange:
     async def ask(self, method: str, params: Json | None) -> Json:
         """Ask the client inside this request (see `Channel.ask`)."""
         return await self.channel.ask(method, params)
+
+
+async def on_behalf_of(exchange: Exchange, asking: Awaitable[T]) -> T:
+    """Ask the server for what a client's request needs; see `asked_for`."""
+    token = asked_for.set(exchange)
+    try:
+        return await asking
+    finally:
+        asked_for.reset(token)
 
 
 class BackendSession(Protocol):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from opentelemetry.context import Context, get_current
 
-from mcptap.exchange import Backend, BackendSession, Exchange, Session
+from mcptap.exchange import Backend, BackendSession, Exchange, Session, asked_for
 from mcptap.model import Json, Target
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.metrics import Durations
@@ -22,7 +22,7 @@ from mcptap.telemetry.operation import (
     operation_of,
     server_of,
 )
-from mcptap.telemetry.span import CLIENT, Span, given_up, inside
+from mcptap.telemetry.span import CLIENT, Span, given_up
 from mcptap.telemetry.telemetry import Telemetry, agree, version_of
 
 
@@ -130,7 +130,9 @@ class _TracedSession:
 
 def _around(telemetry: Telemetry) -> Context | Span:
     """What is around that which goes to the server without being a client's request."""
-    return get_current() if telemetry.ambient else inside.get() or get_current()
+    exchange = None if telemetry.ambient else asked_for.get()
+    span: Span | None = None if exchange is None else exchange.span  # type: ignore[assignment]
+    return get_current() if span is None else span
 
 
 class MeasuredSessions:

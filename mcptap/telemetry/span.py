@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
@@ -39,9 +38,6 @@ CLIENT: Final = SpanKind.CLIENT
 
 SECOND: Final = 1e9
 """In nanoseconds."""
-
-inside: ContextVar[Span | None] = ContextVar("mcptap_inside", default=None)
-"""The span of what a client has sent, in whose course the current task asks the server."""
 
 
 class Span:

@@ -22,7 +22,7 @@ from mcptap.telemetry import conventions as names
 from mcptap.telemetry.channel import TracedChannel, TracedSession
 from mcptap.telemetry.context import recorded_span
 from mcptap.telemetry.operation import NOTHING, SUCCESS, Attribute, operation_of
-from mcptap.telemetry.span import SECOND, SERVER, Span, given_up, inside
+from mcptap.telemetry.span import SERVER, Span, given_up
 from mcptap.telemetry.telemetry import Telemetry, agree
 
 T = TypeVar("T")
@@ -95,8 +95,7 @@ async def trace_request(
     exchange.operation = span.operation
     if scene.telemetry.tracing is not None:
         exchange.span = span
-    outer = attach(span.within()) if scene.telemetry.ambient else None
-    token = inside.set(span)
+    token = attach(span.within()) if scene.telemetry.ambient else None
     exchange.channel = traced = _NEW(TracedChannel)
     traced.channel, traced.exchange, traced.span = channel, exchange, span
     try:
@@ -104,14 +103,11 @@ async def trace_request(
             result = await answer()
         finally:
             exchange.channel = channel  # else request and channel would hold each other until a collection
-            inside.reset(token)
-            if outer is not None:
-                detach(outer)
+            if token is not None:
+                detach(token)
             elsewhere, sent, answered = exchange.waited, exchange.sent_at, exchange.answered_at
-            if sent is not None:  # maybe before this came, where it goes on with an earlier one
-                begun = span.started / SECOND
-                until = perf_counter() if answered is None else answered
-                elsewhere += until - (sent if sent > begun else begun)  # noqa: FURB136 - as fast as it gets
+            if sent is not None:
+                elsewhere += (perf_counter() if answered is None else answered) - sent
             span.elsewhere = elsewhere
             if exchange.notes:
                 _tell_notes(scene, exchange.notes, span)
@@ -141,17 +137,14 @@ async def trace_notification(
 ) -> T:
     """Pass a client's notification on inside a span."""
     span = _begin(scene, session, method, params, request)
-    outer = attach(span.within()) if scene.telemetry.ambient else None
-    token = inside.set(span)
+    token = attach(span.within())
     try:
         result = await pass_on()
     except BaseException as error:
         span.raised(error, "disconnected")
         raise
     finally:
-        inside.reset(token)
-        if outer is not None:
-            detach(outer)
+        detach(token)
     span.end()
     return result
 

@@ -116,7 +116,9 @@ def test_a_modern_client_of_a_handshake_server_has_spans_of_its_own_era() -> Non
         ("SERVER", "tools/call ask"),
         ("CLIENT", "tools/call ask"),
     ], "the client was sent no question of its own"
-    assert _kinds_and_names(received.in_trace(told.trace("retry"))) == [("SERVER", "tools/call ask")]
+    (retry,) = received.in_trace(told.trace("retry"))
+    assert _kinds_and_names([retry]) == [("SERVER", "tools/call ask")]
+    assert 0 < retry.attributes["mcptap.proxy.duration"] < (retry.ended - retry.started) / 1e9
 
 
 @pytest.mark.parametrize("record", [False, True], ids=["forward", "record"])

@@ -9,7 +9,7 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from mcptap.exchange import Backend, BackendSession, Exchange, Session
+from mcptap.exchange import Backend, BackendSession, Exchange, Session, on_behalf_of
 from mcptap.matching.miss import Miss
 from mcptap.model import Json
 from mcptap.tap.backends.replay import CassetteBackend, CassetteSession
@@ -93,7 +93,7 @@ class _FallbackSession:
             if self._live is None:
                 live: BackendSession = await self._tasks.start(self._host)
                 if self._initialize is not None and exchange is not self._initialize:
-                    await self._begin(live, self._initialize, exchange)
+                    await on_behalf_of(exchange, self._begin(live, self._initialize, exchange))
                 self._live = live
         return self._live
 

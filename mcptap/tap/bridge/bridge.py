@@ -12,7 +12,7 @@ import anyio
 
 from mcptap.bridging import to_modern
 from mcptap.errors import McptapError, UpstreamError
-from mcptap.exchange import Exchange, RpcError, Session, UnansweredError, UnintelligibleError
+from mcptap.exchange import Exchange, RpcError, Session, UnansweredError, UnintelligibleError, on_behalf_of
 from mcptap.matching.canonical import canonical, capabilities_of
 from mcptap.model import Era, Json
 from mcptap.protocol import INVALID_PARAMS, META, RESERVED_META_PREFIX, meta_of
@@ -112,16 +112,16 @@ class Bridge:
             RpcError: The server's error, or why the request can't be bridged.
         """
         if exchange.session.era == "handshake":
-            return await self._of_handshake(self._client_of(downstream), downstream, exchange, way)
+            return await self._handshake(self._client_of(downstream), downstream, exchange, way)
         if self._speaks_modern:
             await self._decided(downstream)
             return await way.request(downstream, exchange)
         if not self._downstreams.is_stateless(downstream):
-            return await self._of_modern(self._client_of(downstream), downstream, exchange, way)
+            return await self._modern(self._client_of(downstream), downstream, exchange, way)
         guest = self._guest_of(exchange, way)
         guest.client.requests += 1
         try:
-            return await self._of_modern(guest.client, downstream, exchange, way)
+            return await self._modern(guest.client, downstream, exchange, way)
         finally:
             guest.client.requests -= 1
             self._expect(guest)
@@ -150,11 +150,9 @@ class Bridge:
 
     # Clients of the handshake era.
 
-    async def _of_handshake(
-        self, client: _Client, downstream: Downstream, exchange: Exchange, way: Way
-    ) -> Json:
+    async def _handshake(self, client: _Client, downstream: Downstream, exchange: Exchange, way: Way) -> Json:
         if client.handshake is not None:
-            return await client.handshake.request(exchange, way)
+            return await on_behalf_of(exchange, client.handshake.request(exchange, way))
         if exchange.method != "initialize":
             return await way.request(downstream, exchange)
         client.refused = False
@@ -175,7 +173,7 @@ class Bridge:
         host = downstream if refused is None else await self._after(refused, downstream, exchange)
         bridged = HandshakeClient(host, exchange.session.client, self._around)
         try:
-            result = await bridged.open(exchange, way)
+            result = await on_behalf_of(exchange, bridged.open(exchange, way))
         except RpcError as error:
             raise refused or error from None
         client.handshake = bridged
@@ -184,24 +182,26 @@ class Bridge:
 
     # Clients of the modern era.
 
-    async def _of_modern(self, client: _Client, downstream: Downstream, exchange: Exchange, way: Way) -> Json:
+    async def _modern(self, client: _Client, downstream: Downstream, exchange: Exchange, way: Way) -> Json:
         able = capabilities_of(exchange.params)
         if able not in client.modern:
             async with client.deciding:
                 if able not in client.modern:
                     if exchange.method == _DISCOVER and not client.modern:
-                        found = await self._discover(client, downstream, exchange, way)
+                        found = await on_behalf_of(
+                            exchange, self._discover(client, downstream, exchange, way)
+                        )
                         if found is not None:
                             return found
                     elif client.modern or not await self._learn(downstream, exchange):
-                        await self._open(client, exchange, way, None)
+                        await on_behalf_of(exchange, self._open(client, exchange, way, None))
             if client.modern and self._downstreams.is_stateless(downstream):
                 downstream.drop(exchange.session)  # what was asked there has been refused
         bridged = client.modern.get(able)
         if bridged is None:
             return await way.request(downstream, exchange)
         try:
-            return await bridged.request(exchange, way)
+            return await on_behalf_of(exchange, bridged.request(exchange, way))
         except UnansweredError:
             if client.modern.get(able) is bridged and not bridged.busy:
                 del client.modern[able]  # the next request begins another session
@@ -287,7 +287,7 @@ class Bridge:
         try:
             backend_session = await downstream.backend_session(session)
             with anyio.move_on_after(_PROBE_PATIENCE):
-                return to_modern.speaks_modern(await backend_session.request(probe))
+                return to_modern.speaks_modern(await on_behalf_of(exchange, backend_session.request(probe)))
         except UnansweredError:
             downstream.drop(session)  # it may have ended with the connection
         except RpcError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -209,7 +210,7 @@ class ModernClient:
 
     async def _carry(self, call: Call, exchange: Exchange) -> Json:
         """Wait with a request of the client for the outcome, or for something to ask the client."""
-        method, info = exchange.method, self._initialized.get("serverInfo")
+        method, info, since = exchange.method, self._initialized.get("serverInfo"), time.perf_counter()
         try:
             result = await call.answer(exchange)
         except RpcError as error:
@@ -225,7 +226,7 @@ class ModernClient:
             result = None
         finally:
             if call.upstream is not None:
-                exchange.took_as_long_as(call.upstream)
+                exchange.took_as_long_as(call.upstream, since)
             if call.over:
                 self._keep_asks_of_session(call)
         if result is not None:
