@@ -67,6 +67,7 @@ class Span:
         trace_id: The id of its trace, 32 hexadecimal digits, and
         span_id: its own, 16 of them.
         trace_state: What vendors have said of its trace.
+        traceparent: Gives how it is named to others (W3C Trace Context, section 3.2).
     """
 
     __slots__ = (
@@ -92,6 +93,7 @@ class Span:
     trace_id: str
     span_id: str
     trace_state: TraceState | None
+    traceparent: Callable[[], str]
 
     def __init__(
         self,
@@ -133,10 +135,6 @@ class Span:
         if self.elsewhere is not None:
             found[names.PROXY_DURATION] = self.own_seconds
         return found | self.attributes
-
-    def traceparent(self) -> str:
-        """How it is named to others (W3C Trace Context, section 3.2); only a span is."""
-        raise NotImplementedError
 
     def within(self) -> Context:
         """The context of what is done inside it: the span itself, and the baggage that it came with."""
