@@ -70,7 +70,12 @@ class Destination:
         return _WatchedStub(stub, self)
 
     def told(self, code: str, details: str | None) -> None:
-        """Take note of what gRPC says of a failure."""
+        """Take note of what gRPC says of a failure.
+
+        A retry has only the time that is left; that it ran out says less than why there was one.
+        """
+        if code == "DEADLINE_EXCEEDED" and self.trouble not in {"", _SILENT}:
+            return
         details = (details or "").rpartition("last error: ")[2]
         self._say(f"{code}: {details}" if details else code)
         if code == "UNAVAILABLE":

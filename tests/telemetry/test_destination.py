@@ -133,6 +133,24 @@ def test_an_exporter_that_wants_to_end_the_process_ends_nothing() -> None:
     assert destination.lost(lambda: True, 2) == 0
 
 
+def test_a_retry_that_runs_out_of_time_does_not_hide_why_there_was_one() -> None:
+    destination = Destination("its")
+
+    def refused_and_tried_again() -> bool:
+        destination.told("RESOURCE_EXHAUSTED", "too large")
+        destination.told("DEADLINE_EXCEEDED", "Deadline Exceeded")
+        return False
+
+    def never_answered() -> bool:
+        destination.told("DEADLINE_EXCEEDED", "Deadline Exceeded")
+        return False
+
+    assert destination.lost(refused_and_tried_again, 1) == 1
+    assert destination.trouble == "RESOURCE_EXHAUSTED: too large"
+    assert destination.lost(never_answered, 1) == 1
+    assert destination.trouble == "DEADLINE_EXCEEDED: Deadline Exceeded"
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [

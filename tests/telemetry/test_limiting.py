@@ -76,13 +76,20 @@ def test_no_event_is_kept_where_none_may_be(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_batch_that_is_too_large_for_a_receiver_comes_in_parts() -> None:
     spans = [ended({"text": "x" * (2 * MEGABYTE), "number": number}) for number in range(4)]
     with collector("grpc") as received:
-        outlet = OtlpSpans(Otlp("grpc", received.url, timeout=2.0))
+        outlet = OtlpSpans(Otlp("grpc", received.url))
         assert outlet.send(spans) == 0
-        too_large = ended({"text": "x" * (5 * MEGABYTE)})
-        assert outlet.send([too_large, spans[0]]) == 1, "what is too large by itself is lost alone"
+        outlet.shutdown()
+    assert sorted(each.attributes["number"] for each in received.spans) == [0, 1, 2, 3]
+
+
+def test_a_span_that_is_too_large_by_itself_is_lost_alone() -> None:
+    too_large, small = ended({"text": "x" * (5 * MEGABYTE)}), ended({"number": 0})
+    with collector("grpc") as received:
+        outlet = OtlpSpans(Otlp("grpc", received.url, timeout=4.0))
+        assert outlet.send([too_large, small]) == 1
         assert "RESOURCE_EXHAUSTED" in outlet.destination.trouble
         outlet.shutdown()
-    assert sorted(each.attributes["number"] for each in received.spans) == [0, 0, 1, 2, 3]
+    assert [each.attributes["number"] for each in received.spans] == [0]
 
 
 def test_an_exporter_that_refuses_has_lost_all_of_them() -> None:
