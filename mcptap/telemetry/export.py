@@ -13,6 +13,7 @@ from mcptap import __version__
 from mcptap.errors import UpstreamError
 from mcptap.telemetry import conventions as names
 from mcptap.telemetry.collector import otlp_of
+from mcptap.telemetry.grpc_core import loading_grpc
 from mcptap.telemetry.limiting import is_limited, limited
 from mcptap.telemetry.otlp import OtlpSpans
 from mcptap.telemetry.recorded import About, Recording, spans_of
@@ -39,7 +40,7 @@ def send(cassettes: Iterable[Recording], settings: Settings) -> int:
         CassetteError: A cassette can't be read.
     """
     otlp = otlp_of("traces", settings.url)
-    with refusing("spans can't be sent"):
+    with refusing("spans can't be sent"), loading_grpc():
         limits = SpanLimits()
         about = About(resource(), InstrumentationScope(names.SCOPE, __version__), settings.capture_content)
         outlet = OtlpSpans(otlp)

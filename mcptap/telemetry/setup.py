@@ -33,6 +33,7 @@ from mcptap.telemetry.destination import Destination
 from mcptap.telemetry.direct import DirectSpan, DirectTracing
 from mcptap.telemetry.durations import Counted, can_count
 from mcptap.telemetry.ending import Ending, end_soon, sum_up
+from mcptap.telemetry.grpc_core import loading_grpc
 from mcptap.telemetry.metrics import Instruments
 from mcptap.telemetry.otlp import OfExporter, OtlpSpans, Outlet, otlp_metrics
 from mcptap.telemetry.private import add_to_collected
@@ -57,7 +58,7 @@ def set_up(settings: Settings, report: Callable[[str], None], service: str | Non
     Raises:
         UsageError: Something that is named is not there, or can't be used.
     """
-    with refusing(_REFUSED):
+    with refusing(_REFUSED), loading_grpc():
         application = of_application()
         if settings.config_file is not None or (application.on and not settings.needs_own):
             found = application if application.on else _from_file(str(settings.config_file), report)
