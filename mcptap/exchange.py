@@ -58,6 +58,10 @@ class UnansweredError(RpcError):
     """
 
 
+class DisconnectedError(RpcError):
+    """The client's connection ends in the place of an answer."""
+
+
 class UnintelligibleError(UnansweredError):
     """The other side is there, and says something that is no JSON-RPC: an HTTP status, a page of HTML."""
 

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
-from mcptap.exchange import Channel, Exchange, RpcError, Session
+from mcptap.exchange import Channel, DisconnectedError, Exchange, RpcError, Session
 from mcptap.faults import Decision, Fault, FaultPlan, SessionFaults
 from mcptap.model import Json
 from mcptap.player import Hit
@@ -88,7 +88,8 @@ async def _give_up(fault: Fault, disturb: Disturb | None) -> NoReturn:
     if disturb is not None:
         disturb(fault)
     if fault.ending == "disconnect":
-        raise RpcError.of(CONNECTION_CLOSED, "A fault of mcptap's: the connection ends here")
+        kind = RpcError if disturb is None else DisconnectedError
+        raise kind.of(CONNECTION_CLOSED, "A fault of mcptap's: the connection ends here")
     raise RpcError.of(fault.code, fault.message)
 
 

@@ -11,7 +11,7 @@ from mcp.shared.exceptions import MCPError
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceState
 
-from mcptap.exchange import Exchange, RpcError, UnansweredError
+from mcptap.exchange import DisconnectedError, Exchange, RpcError, UnansweredError
 from mcptap.model import Json, Outcome
 from mcptap.tap.channel import WireError, raw_error
 from mcptap.telemetry import content
@@ -235,6 +235,8 @@ def _ending_of(error: BaseException, without: Outcome, *, server: bool) -> Endin
     match error:
         case UnansweredError():
             raw, unanswered = error.error, True
+        case DisconnectedError():
+            return ending_without_answer("disconnected")
         case RpcError():
             raw, unanswered = error.error, False
         case MCPError():

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.clients.raw import handshake
@@ -41,6 +42,25 @@ def test_a_request_that_a_fault_has_answered_is_a_span(front: str) -> None:
     assert (late.kind, hop.kind) == ("SERVER", "CLIENT")
     assert late.ended - late.started > 250_000_000
     assert late.attributes["mcptap.proxy.duration"] > 0.25, "who is late is mcptap"
+
+
+@pytest.mark.parametrize("front", ["stdio", "http"])
+def test_a_request_in_whose_place_the_connection_ends_is_disconnected(front: str) -> None:
+    told = Told()
+    with collector("http/protobuf") as received:
+
+        async def work() -> None:
+            fault = ["--fault", "tools/call:echo disconnect"]
+            async with tapped(front, "handshake", received, "proxy", *fault, "--", *WIRE) as client:
+                await handshake(client)
+                with pytest.raises((ConnectionError, httpx2.TransportError)):
+                    await client.call("echo", {"text": "hi"}, meta=told.meta("cut"))
+
+        asyncio.run(work())
+    (span,) = received.in_trace(told.trace("cut"))
+    assert (span.kind, span.name, span.status) == ("SERVER", "tools/call echo", "ERROR")
+    assert span.attributes["error.type"] == span.attributes["mcptap.outcome"] == "disconnected"
+    assert "rpc.response.status_code" not in span.attributes
 
 
 def test_what_a_bridged_client_sends_is_one_span_around_all_that_the_server_is_asked_for_it() -> None:
