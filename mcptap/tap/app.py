@@ -259,7 +259,8 @@ class Tap(FastMCP[Any]):
 
     async def _serve_streams(self, read: Any, write: Any, *_: Any, **__: Any) -> None:
         transport = transport_of(self)
-        async with lifespan_of(self):
+        # Only by their end does the client learn that this side has left.
+        async with contextlib.aclosing(read), contextlib.aclosing(write), lifespan_of(self):
             opener = partial(open_streams, read, write, verbatim=transport == "sse")
             await self.serve_client(opener, transport)
 

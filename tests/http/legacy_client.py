@@ -20,6 +20,7 @@ class LegacyClient(Client):
     Attributes:
         status: Of the event stream.
         endpoint: Where to post; empty where the server named none.
+        ended: Set when the event stream has ended.
     """
 
     def __init__(self, url: str, *, headers: Mapping[str, str] | None = None, **options: Any) -> None:
@@ -29,6 +30,7 @@ class LegacyClient(Client):
         self.endpoint = ""
         self._headers = dict(headers or {})
         self._answers: dict[str, asyncio.Future[Message]] = {}
+        self.ended = asyncio.Event()
         self._ready = asyncio.Event()
 
     async def start(self) -> None:
@@ -71,6 +73,7 @@ class LegacyClient(Client):
         with contextlib.suppress(httpx2.TransportError):
             await self._read_stream()
         self._ready.set()
+        self.ended.set()
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(ConnectionError("the event stream ended"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 import anyio
 from fastmcp.client.transports import ClientTransport
@@ -23,6 +23,8 @@ from mcptap.errors import UpstreamError
 from mcptap.tap.link import Frame, Link, Opener, Receiver
 from mcptap.tap.stand_ins import error_stand_in, stand_in
 from mcptap.tap.verbatim import exact_message
+
+_LAST_WORDS: Final = 1.0
 
 
 def transport_opener(transport: ClientTransport) -> Opener:
@@ -48,6 +50,8 @@ async def open_streams(
 ) -> AsyncIterator[Link]:
     """Speak over a pair of the SDK's streams of `SessionMessage` until the context is left.
 
+    What was sent before that still has `_LAST_WORDS` seconds to go.
+
     Args:
         read: Where messages come from.
         write: Where they go.
@@ -61,6 +65,7 @@ async def open_streams(
         try:
             yield link
         finally:
+            await link.close()
             tasks.cancel_scope.cancel()
 
 
@@ -86,6 +91,8 @@ class StreamsLink:
         self._read = read
         self._write = write
         self._receiver = receiver
+        self._written = anyio.Event()
+        self._writing = anyio.CancelScope(shield=True)
         self._send, self._outgoing = anyio.create_memory_object_stream[SessionMessage](float("inf"))
 
     def send(self, frame: Frame, headers: Mapping[str, str] | None = None) -> None:
@@ -98,6 +105,13 @@ class StreamsLink:
 
     async def drain(self) -> None:
         """The queue is unbounded, as the memory streams behind it hand over without buffering."""
+
+    async def close(self) -> None:
+        """Take no more, and write what is queued, unless that takes long."""
+        self._send.close()
+        with anyio.move_on_after(_LAST_WORDS, shield=True):
+            await self._written.wait()
+        self._writing.cancel()
 
     async def read_all(self) -> None:
         """Hand on every message until the stream ends."""
@@ -112,12 +126,16 @@ class StreamsLink:
         self._receiver.closed("the connection was closed")
 
     async def write_all(self) -> None:
-        """Write what is queued, in order."""
-        with contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
-            async with self._outgoing:
-                async for message in self._outgoing:
-                    await self._write.send(message)
-        self._receiver.closed("the connection was closed")
+        """Write what is queued, in order, until `close`."""
+        with self._writing:
+            try:
+                async with self._outgoing:
+                    async for message in self._outgoing:
+                        await self._write.send(message)
+            except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+                self._receiver.closed("the connection was closed")
+            finally:
+                self._written.set()
 
 
 def _with_stand_ins(frame: Frame) -> Frame:
