@@ -19,6 +19,7 @@ import yaml
 
 from mcptap.cassette.reader import open_cassette
 
+pytestmark = pytest.mark.timeout(600)  # each runs what a whole CI does
 ROOT = Path(__file__).parent.parent
 DOCUMENT = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"<!-- run: (\S+) -->\n```\w+\n(.*?)```", DOCUMENT, flags=re.DOTALL))
@@ -168,7 +169,6 @@ def test_the_action_says_which_input_is_wrong(installed: Project, given: dict[st
 
 
 @pytest.mark.walk
-@pytest.mark.timeout(600)
 def test_the_action_installs_mcptap(project: Project) -> None:
     install, run = ACTION["runs"]["steps"]
     done = act(project, install)

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from mcptap.modes import MODES
 from mcptap.pytest_plugin import _HELP
 
+pytestmark = pytest.mark.timeout(600)  # whole suites, each in processes of its own
 DOC = (Path(__file__).parent.parent / "docs" / "pytest.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", DOC, flags=re.DOTALL))
 BLOCKS = dict(re.findall(r"<!-- run: (\w+) -->\n```\w+\n(.*?)```", DOC, flags=re.DOTALL))

@@ -118,7 +118,7 @@ def test_a_tampered_cassette_is_found_out(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("COLUMNS", "100")
     run = CliRunner().invoke(command, standalone_mode=False)
     assert run.return_value == 1
-    assert "2 of 13 answers differ." in run.output
+    assert "2 of 13 answers differ." in run.output, run.output
     for tool, place in (("brew", "$.events[1].params.message"), ("slow_roast", "$.result.content[0].text")):
         assert re.search(rf"{tool}: the answers differ\n +recorded +live\n{re.escape(place)}", run.output)
 

@@ -310,11 +310,11 @@ def test_twenty_servers_and_one_is_killed_while_the_others_answer(tmp_path: Path
                 await asyncio.gather(*map(handshake, clients.values()))
                 children = running.children
                 assert len(children) == len(names)
+                victim = names[7]
                 slow = {
-                    name: asyncio.create_task(client.call("slow", {"ms": 500}))
+                    name: asyncio.create_task(client.call("never" if name == victim else "slow", {"ms": 500}))
                     for name, client in clients.items()
                 }
-                victim = names[7]
                 await asyncio.gather(*(client.call("echo", {"text": "now"}) for client in clients.values()))
                 child_of(running, str(tmp_path / victim)).kill()
                 for name, call in slow.items():

@@ -229,8 +229,8 @@ def test_nothing_of_an_answer_is_cut_off_when_stdin_closes(tmp_path: Path) -> No
     async def work() -> None:
         async with recording(tmp_path / "rec.jsonl") as tap:
             await handshake(tap)
-            calls = [asyncio.ensure_future(tap.call("big", {"bytes": 1_000_000, "n": n})) for n in range(5)]
-            calls.append(asyncio.ensure_future(tap.call("slow", {"ms": 200})))
+            calls = [asyncio.ensure_future(tap.call("big", {"bytes": 300_000, "n": n})) for n in range(5)]
+            calls.append(asyncio.ensure_future(tap.call("slow", {"ms": 100})))
             await asyncio.sleep(0)  # all are sent
             tap.close_stdin()
             for answer in await asyncio.gather(*calls):
