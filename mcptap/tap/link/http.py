@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from functools import partial
+from http import HTTPStatus
+from typing import Final, TypeAlias
 
 import anyio
 import httpx2
@@ -20,14 +22,17 @@ from mcptap.tap.link import OUTSIDE, Frame, Id, Link, Opener, Receiver
 from mcptap.tap.link.client import explain_failure, explain_status, same_origin
 from mcptap.tap.link.events import EventReader
 
+_Sent: TypeAlias = tuple[Frame, Mapping[str, str]]
+_INITIALIZED: Final = "notifications/initialized"
 _SESSION: Final = "mcp-session-id"
 _METHOD: Final = "mcp-method"
 _LAST_EVENT: Final = "last-event-id"
+_STREAM: Final = "text/event-stream"
 _BASE_HEADERS: Final = {
-    "accept": "application/json, text/event-stream",
+    "accept": f"application/json, {_STREAM}",
     "content-type": "application/json",
 }
-_STREAM_HEADERS: Final = {"accept": "text/event-stream"}
+_STREAM_HEADERS: Final = {"accept": _STREAM}
 _RETRY: Final = 1.0
 _RECONNECTS: Final = 3
 _GOODBYE: Final = 0.5
@@ -59,6 +64,9 @@ class _HttpLink:
         self._session_headers: dict[str, str] = {}
         self._posts: dict[Id, tuple[anyio.CancelScope, bool]] = {}
         self._before: anyio.Event | None = None
+        self._opening: list[_Sent] = []
+        self._renewing = anyio.Lock()
+        self._listener = anyio.CancelScope()
         self._taken_back: set[Id] = set()
 
     @property
@@ -72,6 +80,9 @@ class _HttpLink:
             return
         if method == "initialize":
             self._session_headers.clear()
+            self._opening = [(frame, headers or {})]
+        elif method == _INITIALIZED and self._opening:
+            self._opening.append((frame, headers or {}))
         before = self._before
         request_id = frame.get("id") if method else None
         done = None
@@ -127,10 +138,12 @@ class _HttpLink:
             if request_id is not None:
                 self._posts.pop(request_id, None)
                 self._taken_back.discard(request_id)
-        if frame.get("method") == "notifications/initialized":
+        if frame.get("method") == _INITIALIZED:
             self._tasks.start_soon(self._listen)
 
-    async def _post(self, frame: Frame, request_id: Id | None, headers: Mapping[str, str]) -> None:
+    async def _post(
+        self, frame: Frame, request_id: Id | None, headers: Mapping[str, str], *, renewed: bool = False
+    ) -> None:
         if VERSION_HEADER in headers and _METHOD not in headers:
             self._session_headers[VERSION_HEADER] = headers[VERSION_HEADER]
         sent = {**_BASE_HEADERS, **self._session_headers, **headers}
@@ -138,19 +151,56 @@ class _HttpLink:
         async with self._client.stream("POST", self._url, content=body, headers=sent) as response:
             if self._moved(response):
                 await response.aclose()
-                await self._post(frame, request_id, headers)
+                await self._post(frame, request_id, headers, renewed=renewed)
+                return
+            gone = sent.get(_SESSION)
+            if gone is not None and not renewed and await _is_gone(response, frame):
+                if await self._renew(gone):
+                    await self._post(frame, request_id, headers, renewed=True)
+                elif request_id is not None:
+                    reason = f"{self._url} no longer knows the session, and begins no new one"
+                    self._receiver.failed(request_id, reason, was_heard=True)
                 return
             if request_id is None:
                 return
             if frame["method"] == "initialize" and (session := response.headers.get(_SESSION)):
                 self._session_headers[_SESSION] = session
-            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            kind = _kind_of(response)
             if kind == "application/json" and await self._json(response, request_id):
                 return
-            if kind == "text/event-stream" and response.is_success:
+            if kind == _STREAM and response.is_success:
                 await self._stream(response, request_id)
                 return
             self._receiver.failed(request_id, explain_status(self._url, response), was_heard=True)
+
+    async def _renew(self, gone: str) -> bool:
+        """Begin a session in the place of one that the server has forgotten ("Session Management").
+
+        What the client had in the old one, such as its subscriptions, is lost.
+        """
+        async with self._renewing:
+            if self._session_headers.get(_SESSION) != gone:
+                return True
+            (opening, headers), *initialized = self._opening
+            post = partial(self._client.stream, "POST", self._url)
+            sent = {**_BASE_HEADERS, **headers}
+            async with post(content=codec.dumps(opening), headers=sent) as response:
+                result = (await _answer_in(response, opening["id"])).get("result", {})
+                session = response.headers.get(_SESSION)
+            begun = {**self._session_headers, _SESSION: session or ""}
+            version = result.get("protocolVersion")
+            if not session or version is None or begun.get(VERSION_HEADER, version) != version:
+                return False
+            for frame, headers in initialized:
+                sent = {**_BASE_HEADERS, **begun, **headers}
+                async with post(content=codec.dumps(frame), headers=sent) as response:
+                    await response.aread()
+            self._session_headers = begun
+        self._receiver.warned(f"{self._url} has forgotten the session: a new one was begun in its place")
+        self._listener.cancel()
+        self._listener = anyio.CancelScope()
+        self._tasks.start_soon(self._listen)
+        return True
 
     def _moved(self, response: httpx2.Response) -> bool:
         """Follow a redirect that keeps the method and the origin, such as one to a trailing slash."""
@@ -210,18 +260,19 @@ class _HttpLink:
         """Hold the stream for what the server says outside any request, as long as it offers one."""
         position = _Position()
         attempts = 0
-        while attempts <= _RECONNECTS:
-            headers = {**self._session_headers, **_STREAM_HEADERS}
-            if position.last_event is not None:
-                headers[_LAST_EVENT] = position.last_event
-            with contextlib.suppress(httpx2.HTTPError):
-                async with self._client.stream("GET", self._url, headers=headers) as response:
-                    if not response.is_success:
-                        return
-                    attempts = 0
-                    await self._events(response, position, None)
-            attempts += 1
-            await anyio.sleep(position.retry)
+        with self._listener:
+            while attempts <= _RECONNECTS:
+                headers = {**self._session_headers, **_STREAM_HEADERS}
+                if position.last_event is not None:
+                    headers[_LAST_EVENT] = position.last_event
+                with contextlib.suppress(httpx2.HTTPError):
+                    async with self._client.stream("GET", self._url, headers=headers) as response:
+                        if not response.is_success:
+                            return
+                        attempts = 0
+                        await self._events(response, position, None)
+                attempts += 1
+                await anyio.sleep(position.retry)
 
     async def _events(self, response: httpx2.Response, position: _Position, request_id: Id | None) -> bool:
         """Hand on a stream's frames; whether the answer to ``request_id`` was among them."""
@@ -246,6 +297,42 @@ class _HttpLink:
             if request_id is not None and position.last_event is not None:
                 self._receiver.paused(request_id)
         return False
+
+
+async def _is_gone(response: httpx2.Response, frame: Frame) -> bool:
+    """Whether an answer says that the server has forgotten the session in which it was sent a frame.
+
+    A status that comes with an answer to the request itself is no more than that of the answer.
+    """
+    if response.status_code != HTTPStatus.NOT_FOUND or frame.get("method") in {None, _INITIALIZED}:
+        return False
+    return "id" not in frame or not await _answer_in(response, frame["id"])
+
+
+async def _answer_in(response: httpx2.Response, request_id: Id) -> Frame:
+    """The answer to a request in a body or a stream; nothing, where there is none."""
+    async for text in _texts_in(response):
+        with contextlib.suppress(ValueError):
+            frame = codec.loads(text)
+            if isinstance(frame, dict) and "method" not in frame and frame.get("id") == request_id:
+                return frame
+    return {}
+
+
+async def _texts_in(response: httpx2.Response) -> AsyncIterator[bytes]:
+    """A body, or what is in the events of a stream."""
+    if _kind_of(response) != _STREAM:
+        yield await response.aread()
+        return
+    reader = EventReader()
+    async for chunk in response.aiter_bytes():
+        for event in reader.feed(chunk):
+            yield event.data
+
+
+def _kind_of(response: httpx2.Response) -> str:
+    kind: str = response.headers.get("content-type", "")
+    return kind.partition(";")[0].strip().lower()
 
 
 class _Position:
