@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from pathlib import Path
 
+import httpx2
 import pytest
 
-from tests.clients.raw import handshake
-from tests.http.running import Process, interactions, mcptap_on_stdio, server
+from tests.clients.raw import HttpClient, handshake
+from tests.http.running import PATIENCE, Process, interactions, mcptap, mcptap_on_stdio, server
 
 STARTED = {"wire_http": ["PORT"], "toolbox": ["http", "PORT"]}
 """How each is started: one that has no body for status 404, and the SDK's own."""
@@ -51,3 +53,25 @@ def test_the_client_goes_on_and_the_user_is_told(kind: str, tmp_path: Path) -> N
     asyncio.run(work())
     methods = [line["method"] for line in interactions(cassette) if line["kind"] == "interaction"]
     assert methods == ["initialize", *["tools/list"] * 11], "what mcptap asks by itself is not recorded"
+
+
+def test_it_is_counted_as_a_reconnect() -> None:
+    async def work() -> None:
+        async with server("wire_http", "0") as first:
+            arguments = ["proxy", "--metrics", "--url", f"{first.url}/mcp"]
+            async with (
+                mcptap(*arguments) as running,
+                HttpClient(running.url, timeout=PATIENCE) as client,
+                httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as http,
+            ):
+                await handshake(client)
+                port = await killed(first)
+                async with server("wire_http", port):
+                    await asyncio.gather(*(client.call("echo") for _ in range(10)))
+                    scraped = await http.get(running.url.removesuffix("/mcp") + "/metrics")
+                counted = re.findall(
+                    r"^mcptap_upstream_reconnects_total\S* (\S+)$", scraped.text, re.MULTILINE
+                )
+                assert counted == ["1.0"]
+
+    asyncio.run(work())

@@ -61,7 +61,8 @@ class LiveBackend:
         schema_of: Gives the schema of a tool whose arguments are mirrored in headers.
 
     Attributes:
-        reconnects: How many connections were opened in the place of broken ones.
+        reconnects: How many connections were opened in the place of broken ones, and how many sessions
+            were begun on one in the place of those that the server had forgotten.
     """
 
     def __init__(
@@ -177,6 +178,7 @@ class _Connection:
         self._key = key
         self._routing = Routing()
         self._version: str | None = None
+        self._session_id: str | None = None
         self._slow = False
         self._say, self._said = anyio.create_memory_object_stream[tuple[str, Json | None]](float("inf"))
         self.peer = Peer(self, tasks)
@@ -210,11 +212,18 @@ class _Connection:
         finally:
             slow.cancel()
             exchange.answered_at = time.perf_counter()
-            exchange.sent_in = getattr(self.peer.link, "session_id", None)
+            self._in_session(exchange)
             self._routing.close(number, answered=answered)
         if exchange.method == "initialize" and isinstance(result.get("protocolVersion"), str):
             self._version = result["protocolVersion"]
         return result
+
+    def _in_session(self, exchange: Exchange) -> None:
+        """Take note of the server's own id of the session, which only a new session changes."""
+        exchange.sent_in = getattr(self.peer.link, "session_id", None)
+        if self._session_id not in {None, exchange.sent_in} and exchange.method != "initialize":
+            self._backend.reconnects += 1
+        self._session_id = exchange.sent_in
 
     def _is_slow(self, method: str) -> None:
         """Say once that the server lets a request wait, so that nobody suspects mcptap."""
