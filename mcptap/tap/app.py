@@ -200,7 +200,9 @@ class Tap(FastMCP[Any]):
 
     def lose(self, connection: object, reason: str) -> None:
         """Report that the server of a client is gone, who then has no use for its connection any more."""
-        self.fail(UpstreamError(reason, "run it by itself to see why"), stop=False)
+        remote = self.target is not None and self.target.transport != "stdio"
+        hint = "see whether it still runs, and what it says" if remote else "run it by itself to see why"
+        self.fail(UpstreamError(reason, hint), stop=False)
         if isinstance(connection, Downstream):
             connection.lost.set()
 

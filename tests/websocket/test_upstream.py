@@ -224,7 +224,7 @@ def test_a_connection_that_ends_in_the_middle_of_a_request(answer: Answer, what:
             assert {each.error["message"] for each in answers} == {expected}
             assert await client.wait(PATIENCE) == 4  # there is nothing left to serve
             (line,) = [line for line in client.stderr.splitlines() if "recorded" not in line]
-            assert line == f"mcptap: {expected}; run it by itself to see why"
+            assert line == f"mcptap: {expected}; see whether it still runs, and what it says"
         outcomes = [line.get("outcome") for line in requests(cassette) if line["method"] == "tools/call"]
         assert outcomes == ["unanswered", "unanswered"]
 
