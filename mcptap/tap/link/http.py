@@ -185,10 +185,10 @@ class _HttpLink:
             post = partial(self._client.stream, "POST", self._url)
             sent = {**_BASE_HEADERS, **headers}
             async with post(content=codec.dumps(opening), headers=sent) as response:
-                result = (await _answer_in(response, opening["id"])).get("result", {})
+                result = (await _answer_in(response, opening["id"])).get("result")
                 session = response.headers.get(_SESSION)
             begun = {**self._session_headers, _SESSION: session or ""}
-            version = result.get("protocolVersion")
+            version = result.get("protocolVersion") if isinstance(result, dict) else None
             if not session or version is None or begun.get(VERSION_HEADER, version) != version:
                 return False
             for frame, headers in initialized:

@@ -34,7 +34,7 @@ class Upstream:
     Attributes:
         sessions: The methods that were sent in each, in the order in which they began.
         listening: The sessions of the streams that were opened by GET.
-        version: What it answers to ``initialize``; nothing makes that an error.
+        version: What it answers to ``initialize``; nothing makes that an error, or nonsense.
         as_stream: Whether it answers ``initialize`` by a stream.
         unknown: What it answers with status 404 to a session that it doesn't know.
     """
@@ -89,7 +89,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.upstream.version is None:
             self.send(503, None)
             return
-        result = {"protocolVersion": self.upstream.version, "capabilities": {}}
+        result: Any = {"protocolVersion": self.upstream.version, "capabilities": {}}
+        if self.upstream.version == "nonsense":
+            result = ["nonsense"]
         answer = {"jsonrpc": "2.0", "id": frame["id"], "result": result}
         self.send(200, answer, self.upstream.begin(), as_stream=self.upstream.as_stream)
 
@@ -221,7 +223,7 @@ async def test_a_notification_begins_it_too() -> None:
     ]
 
 
-@pytest.mark.parametrize("version", [None, "2025-03-26"])
+@pytest.mark.parametrize("version", [None, "2025-03-26", "nonsense"])
 async def test_a_server_that_begins_no_such_session_fails_the_request(version: str | None) -> None:
     upstream, heard = Upstream(), Heard()
     async with linked(upstream, heard) as (link, url):
