@@ -12,13 +12,13 @@ from typing import Self
 import anyio
 import pytest
 
-from mcptap.tap.link import Frame, Id
+from mcptap.tap.link import Frame
 from mcptap.tap.link.client import http_client
 from mcptap.tap.link.http import http_opener
+from tests.tap.link.heard import PATIENCE, Heard
 
 pytestmark = pytest.mark.anyio
 
-_PATIENCE = 20
 ANSWER: Frame = {"jsonrpc": "2.0", "id": 1, "result": {"text": "at last"}}
 
 
@@ -88,47 +88,6 @@ class Upstream:
         self._server.server_close()
 
 
-class Heard:
-    """A receiver that keeps what becomes of each request."""
-
-    def __init__(self) -> None:
-        self.became: dict[Id, Frame | str] = {}
-        self.pauses = 0
-        self.a_pause = anyio.Event()
-        self._changed = anyio.Event()
-
-    def received(self, frame: Frame, origin: Id | None = None) -> None:
-        assert frame["id"] == origin
-        self._settle(frame["id"], frame)
-
-    def failed(self, request_id: Id, reason: str, *, was_heard: bool = False) -> None:
-        assert not was_heard
-        self._settle(request_id, reason)
-
-    def paused(self, request_id: Id) -> None:
-        self.pauses += 1
-        self.a_pause.set()
-
-    def warned(self, message: str) -> None:
-        raise AssertionError(message)
-
-    def closed(self, reason: str, reads_for: float = 0.0) -> None:
-        raise AssertionError(reason)
-
-    async def of(self, request_id: Id) -> Frame | str:
-        """What has become of a request: its answer, or why there is none."""
-        with anyio.fail_after(_PATIENCE):
-            while request_id not in self.became:
-                await self._changed.wait()
-        return self.became[request_id]
-
-    def _settle(self, request_id: Id, outcome: Frame | str) -> None:
-        assert request_id not in self.became, f"{request_id} is settled twice"
-        self.became[request_id] = outcome
-        self._changed.set()
-        self._changed = anyio.Event()
-
-
 def request(number: int, method: str) -> Frame:
     return {"jsonrpc": "2.0", "id": number, "method": method}
 
@@ -148,6 +107,8 @@ async def call_and_ping(upstream: Upstream) -> tuple[Frame | str, Heard]:
         outcome = await heard.of(1)
         link.send(request(2, "ping"))
         assert await heard.of(2) == {"jsonrpc": "2.0", "id": 2, "result": {}}
+    assert not heard.unintelligible
+    assert not heard.said
     return outcome, heard
 
 
@@ -196,7 +157,7 @@ async def test_the_stream_of_a_request_that_was_taken_back_is_not_resumed_for_ev
             http_opener(client, upstream.url)(heard) as link,
         ):
             link.send(request(1, "call"))
-            with anyio.fail_after(_PATIENCE):
+            with anyio.fail_after(PATIENCE):
                 await heard.a_pause.wait()
             link.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}})
             assert await heard.of(1) == ended(upstream.url)
@@ -210,7 +171,7 @@ async def test_a_server_that_goes_away_in_mid_request_is_named_and_used_again_wh
         url, port = upstream.url, upstream.port
         async with http_client(url, None, None) as client, http_opener(client, url)(heard) as link:
             link.send(request(1, "call"))
-            with anyio.fail_after(_PATIENCE):
+            with anyio.fail_after(PATIENCE):
                 await heard.a_pause.wait()
             await anyio.to_thread.run_sync(upstream.stop)
             outcome = await heard.of(1)

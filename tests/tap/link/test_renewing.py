@@ -15,13 +15,13 @@ import anyio
 import pytest
 
 from mcptap.protocol import VERSION_HEADER
-from mcptap.tap.link import Frame, Id, Link
+from mcptap.tap.link import Frame, Link
 from mcptap.tap.link.client import http_client
 from mcptap.tap.link.http import http_opener
+from tests.tap.link.heard import PATIENCE, Heard
 
 pytestmark = pytest.mark.anyio
 
-_PATIENCE = 20
 VERSION = "2025-11-25"
 HELLO: Frame = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": VERSION}}
 READY: Frame = {"jsonrpc": "2.0", "method": "notifications/initialized"}
@@ -127,43 +127,6 @@ def served(upstream: Upstream) -> Iterator[str]:
         server.server_close()
 
 
-class Heard:
-    """A receiver that keeps what becomes of each request, and what is said."""
-
-    def __init__(self) -> None:
-        self.became: dict[Id, Frame | str] = {}
-        self.said: list[str] = []
-        self._changed = anyio.Event()
-
-    def received(self, frame: Frame, origin: Id | None = None) -> None:
-        self._settle(frame["id"], frame)
-
-    def failed(self, request_id: Id, reason: str, *, was_heard: bool = False) -> None:
-        self._settle(request_id, reason)
-
-    def paused(self, request_id: Id) -> None:
-        raise AssertionError(request_id)
-
-    def warned(self, message: str) -> None:
-        self.said.append(message)
-
-    def closed(self, reason: str, reads_for: float = 0.0) -> None:
-        raise AssertionError(reason)
-
-    async def of(self, request_id: Id) -> Any:
-        """What has become of a request: its answer, or why there is none."""
-        with anyio.fail_after(_PATIENCE):
-            while request_id not in self.became:
-                await self._changed.wait()
-        return self.became[request_id]
-
-    def _settle(self, request_id: Id, outcome: Frame | str) -> None:
-        assert request_id not in self.became, f"{request_id} is settled twice"
-        self.became[request_id] = outcome
-        self._changed.set()
-        self._changed = anyio.Event()
-
-
 @asynccontextmanager
 async def linked(upstream: Upstream, heard: Heard) -> AsyncIterator[tuple[Link, str]]:
     """A link on which a session has begun, and the server's address."""
@@ -205,7 +168,7 @@ async def test_what_the_server_says_by_itself_is_heard_in_the_new_session_too() 
         upstream.forget()
         link.send(request(3), HEADERS)
         await heard.of(3)
-        hear = partial(upstream.listening.get, timeout=_PATIENCE)
+        hear = partial(upstream.listening.get, timeout=PATIENCE)
         assert [await anyio.to_thread.run_sync(hear) for _ in range(2)] == ["session0", "session1"]
 
 
@@ -231,6 +194,7 @@ async def test_a_server_that_begins_no_such_session_fails_the_request(version: s
         upstream.version = version
         link.send(request(3), HEADERS)
         assert await heard.of(3) == f"{url} no longer knows the session, and begins no new one"
+        assert heard.unintelligible == {3}
         upstream.version = VERSION
         link.send(request(4), HEADERS)
         assert "result" in await heard.of(4), "the next one tries again"
